@@ -1,0 +1,4 @@
+//! Lamia's rules, pure and synchronous: no I/O, no clock, no environment, no randomness. `now` is an argument.
+
+pub mod name;
+pub mod record;

@@ -1,0 +1,97 @@
+//! DNS providers behind one trait. The contract stands on [`DnsProvider`]; `conformance` holds every provider to it.
+
+use async_trait::async_trait;
+use lamia_core::name::Fqdn;
+use lamia_core::record::{RrsetChange, ZoneRecords};
+
+use crate::error::ProviderError;
+
+/// What a provider can and can't do, so that its users never have to ask which one it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capabilities {
+    /// Zones can be made and removed over the API.
+    pub creates_zones: bool,
+    /// All zones that the credential sees can be listed; otherwise only those that are named can be found.
+    pub lists_zones: bool,
+    /// One call of [`DnsProvider::apply`] is all or nothing.
+    pub atomic_batches: bool,
+    /// `before` of a change is checked by the server itself, not by a read of ours just before the write.
+    pub compares_and_swaps: bool,
+    /// The most RRset changes in one call of [`DnsProvider::apply`].
+    pub max_changes: usize,
+}
+
+/// A zone at the provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProviderZone {
+    /// The provider's own name for it; opaque.
+    pub id: ZoneId,
+    /// The zone's apex.
+    pub domain: Fqdn,
+    /// The name servers that the parent should delegate to, sorted. Empty when the provider does not say.
+    pub name_servers: Vec<Fqdn>,
+    /// Whether the public DNS should see it.
+    pub public: bool,
+    /// Whether the provider's own label or comment says that Lamia made it.
+    pub created_by_lamia: bool,
+}
+
+/// The provider's own name for a zone; opaque to everybody else.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ZoneId(pub String);
+
+/// What [`DnsProvider::apply`] hands out, to ask [`DnsProvider::in_sync`] about. Opaque; empty where the provider is
+/// in sync as soon as it has answered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChangeTicket(pub Option<String>);
+
+/// One DNS provider with one credential.
+///
+/// # Contract
+/// - **Errors** say by their kind what to do next ([`ErrorKind`](crate::error::ErrorKind)); hints are stable text without secrets, ids or
+///   bodies of others. Every call ends within its own deadline (5 s) as `Unavailable` at the latest.
+/// - **Idempotency**: repeating any call with the same arguments, after it did or did not go through, leads to the same
+///   zone. `create_zone` of a zone that exists returns it; `delete_zone` of one that does not is `Ok`; a change whose
+///   `after` already stands is no error, whatever its `before` says.
+/// - **Compare and swap**: a change whose `before` is not what stands there (and whose `after` is not either) fails
+///   with `Conflict`, and nothing of its atomic unit is applied. Where the server can't check, the provider reads just
+///   before it writes and names the race in its README.
+/// - **Atomicity**: with `atomic_batches`, a failed `apply` changed nothing. Without, each RRset is either as before or as
+///   after, and the caller reads the zone again.
+/// - **Concurrency**: one writer per zone calls `apply`; reads may come from anywhere.
+/// - **Names** outside the zone are `Invalid` before anything is sent.
+/// - **The zone's own SOA, and NS at its apex**, are listed by `records` and refused by `apply` as `Invalid`.
+///
+/// # Examples of changes
+/// | before | after | what is done |
+/// |---|---|---|
+/// | none | `300 A 192.0.2.1` | the RRset is created; `Conflict` if one is there with other data |
+/// | `300 A 192.0.2.1` | `60 A 192.0.2.1` | only the TTL changes |
+/// | `60 TXT "a"` | `60 TXT "a" "b"` | one value is added |
+/// | `60 TXT "a" "b"` | none | the RRset is removed; `Conflict` if somebody added `"c"` meanwhile |
+#[async_trait]
+pub trait DnsProvider: Send + Sync {
+    /// What this provider can do.
+    fn capabilities(&self) -> Capabilities;
+
+    /// All zones that the credential sees; those given by name where the provider can't list (`lists_zones`).
+    async fn zones(&self) -> Result<Vec<ProviderZone>, ProviderError>;
+
+    /// The zone of exactly this domain; `None` when the credential sees none.
+    async fn find_zone(&self, domain: &Fqdn) -> Result<Option<ProviderZone>, ProviderError>;
+
+    /// Makes the zone, marked at the provider as made by Lamia; returns the one that exists, if it does.
+    async fn create_zone(&self, domain: &Fqdn) -> Result<ProviderZone, ProviderError>;
+
+    /// Removes the zone with all its records.
+    async fn delete_zone(&self, zone: &ZoneId) -> Result<(), ProviderError>;
+
+    /// Every RRset of the zone, SOA and apex NS included.
+    async fn records(&self, zone: &ZoneId) -> Result<ZoneRecords, ProviderError>;
+
+    /// Applies the changes, at most [`Capabilities::max_changes`] of them, each RRset at most once.
+    async fn apply(&self, zone: &ZoneId, changes: &[RrsetChange]) -> Result<ChangeTicket, ProviderError>;
+
+    /// Whether the provider's name servers answer with what the ticket's call applied, as far as the provider knows.
+    async fn in_sync(&self, zone: &ZoneId, ticket: &ChangeTicket) -> Result<bool, ProviderError>;
+}

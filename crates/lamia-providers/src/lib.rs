@@ -1,0 +1,5 @@
+//! The hands that reach out: DNS providers, the ACME client, DNS look-ups and the TLS probe.
+
+pub mod dns;
+pub mod error;
+pub mod secret;

@@ -1,0 +1,2 @@
+//! lamia
+fn main() {}

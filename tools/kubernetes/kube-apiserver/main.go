@@ -1,0 +1,11 @@
+// The stock kube-apiserver, built from the Go module proxy: the tests' real Kubernetes API.
+package main
+
+import (
+	"os"
+
+	"k8s.io/component-base/cli"
+	"k8s.io/kubernetes/cmd/kube-apiserver/app"
+)
+
+func main() { os.Exit(cli.Run(app.NewAPIServerCommand())) }
