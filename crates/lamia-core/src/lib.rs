@@ -1,4 +1,5 @@
 //! Lamia's rules, pure and synchronous: no I/O, no clock, no environment, no randomness. `now` is an argument.
 
+pub mod cert;
 pub mod name;
 pub mod record;

@@ -36,7 +36,9 @@ pub enum NameError {
     #[error("the name has an empty label (two dots in a row, or one in front)")]
     EmptyLabel,
     /// A character that a name here may not have.
-    #[error("{0:?} has the character {1:?}, which a host name may not have; use letters, digits and hyphens")]
+    #[error(
+        "{0:?} has the character {1:?}, which a host name may not have; use letters, digits and hyphens"
+    )]
     BadCharacter(String, char),
     /// A label that begins or ends with a hyphen.
     #[error("the label {0:?} begins or ends with a hyphen (RFC 1123 §2.1)")]
@@ -54,7 +56,9 @@ pub enum NameError {
     #[error("{0:?} is no valid internationalised name (UTS #46)")]
     Idna(String),
     /// A name that is itself a public suffix, as `co.uk` or `github.io`.
-    #[error("{0} is a public suffix: nobody can register it; use a name under a domain that you own")]
+    #[error(
+        "{0} is a public suffix: nobody can register it; use a name under a domain that you own"
+    )]
     PublicSuffix(Fqdn),
 }
 
@@ -128,7 +132,9 @@ impl Fqdn {
     /// Whether this name is strictly below `other`.
     #[must_use]
     pub fn is_under(&self, other: &Self) -> bool {
-        self.0.strip_suffix(&*other.0).is_some_and(|front| front.len() > 1 && front.ends_with('.'))
+        self.0
+            .strip_suffix(&*other.0)
+            .is_some_and(|front| front.len() > 1 && front.ends_with('.'))
     }
 
     /// Whether the first label is `*`.
@@ -148,7 +154,10 @@ fn check_label(label: &str, position: usize) -> Result<(), NameError> {
     if label.contains('*') && (position > 0 || label != "*") {
         return Err(NameError::MisplacedWildcard);
     }
-    match label.chars().find(|c| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '*'))) {
+    match label
+        .chars()
+        .find(|c| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '*')))
+    {
         Some(bad) => Err(NameError::BadCharacter(label.to_owned(), bad)),
         None => Ok(()),
     }
@@ -195,7 +204,9 @@ impl HostName {
         if let Ok(address) = text.trim_matches(['[', ']']).parse() {
             return Err(NameError::IpAddress(address));
         }
-        let (wildcard, base) = text.strip_prefix("*.").map_or((false, text), |base| (true, base));
+        let (wildcard, base) = text
+            .strip_prefix("*.")
+            .map_or((false, text), |base| (true, base));
         if base.contains('*') {
             return Err(NameError::MisplacedWildcard);
         }
@@ -205,7 +216,10 @@ impl HostName {
         let ascii = idna::domain_to_ascii(base).map_err(|_| NameError::Idna(base.to_owned()))?;
         let fqdn = Fqdn::parse(&ascii)?;
         for label in fqdn.labels() {
-            if let Some(bad) = label.chars().find(|c| !(c.is_ascii_alphanumeric() || *c == '-')) {
+            if let Some(bad) = label
+                .chars()
+                .find(|c| !(c.is_ascii_alphanumeric() || *c == '-'))
+            {
                 return Err(NameError::BadCharacter(label.to_owned(), bad));
             }
             if label.starts_with('-') || label.ends_with('-') {
@@ -218,7 +232,11 @@ impl HostName {
         if is_public_suffix(&fqdn) {
             return Err(NameError::PublicSuffix(fqdn));
         }
-        if wildcard { Ok(Self(fqdn.child("*")?)) } else { Ok(Self(fqdn)) }
+        if wildcard {
+            Ok(Self(fqdn.child("*")?))
+        } else {
+            Ok(Self(fqdn))
+        }
     }
 
     /// The host as a DNS name.
@@ -236,13 +254,18 @@ impl HostName {
     /// The name that ACME's DNS-01 looks under: the host without `*.` (RFC 8555 §8.4).
     #[must_use]
     pub fn challenge_base(&self) -> Fqdn {
-        if self.is_wildcard() { self.0.parent().unwrap_or_else(|| self.0.clone()) } else { self.0.clone() }
+        if self.is_wildcard() {
+            self.0.parent().unwrap_or_else(|| self.0.clone())
+        } else {
+            self.0.clone()
+        }
     }
 
     /// Whether a certificate or a listener for this host answers for `other` too (RFC 6125 §6.4.3: `*` is one label).
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
-        self == other || (self.is_wildcard() && !other.is_wildcard() && other.0.parent() == self.0.parent())
+        self == other
+            || (self.is_wildcard() && !other.is_wildcard() && other.0.parent() == self.0.parent())
     }
 }
 

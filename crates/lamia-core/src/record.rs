@@ -65,9 +65,23 @@ impl RecordType {
 
 /// Types that Lamia never writes but meets in people's zones, for messages that read well.
 const OTHER_NAMES: &[(u16, &str)] = &[
-    (12, "PTR"), (15, "MX"), (33, "SRV"), (35, "NAPTR"), (39, "DNAME"), (44, "SSHFP"), (46, "RRSIG"), (47, "NSEC"),
-    (48, "DNSKEY"), (50, "NSEC3"), (51, "NSEC3PARAM"), (52, "TLSA"), (59, "CDS"), (60, "CDNSKEY"), (64, "SVCB"),
-    (65, "HTTPS"), (99, "SPF"),
+    (12, "PTR"),
+    (15, "MX"),
+    (33, "SRV"),
+    (35, "NAPTR"),
+    (39, "DNAME"),
+    (44, "SSHFP"),
+    (46, "RRSIG"),
+    (47, "NSEC"),
+    (48, "DNSKEY"),
+    (50, "NSEC3"),
+    (51, "NSEC3PARAM"),
+    (52, "TLSA"),
+    (59, "CDS"),
+    (60, "CDNSKEY"),
+    (64, "SVCB"),
+    (65, "HTTPS"),
+    (99, "SPF"),
 ];
 
 impl fmt::Display for RecordType {
@@ -222,7 +236,9 @@ impl fmt::Display for RecordValue {
             Self::Aaaa(address) => write!(f, "{address}"),
             Self::Cname(name) | Self::Ns(name) => write!(f, "{name}."),
             Self::Txt(data) => write!(f, "{data}"),
-            Self::Caa { flags, tag, value } => write!(f, "{flags} {tag} {}", TxtData::from_text(value)),
+            Self::Caa { flags, tag, value } => {
+                write!(f, "{flags} {tag} {}", TxtData::from_text(value))
+            }
             Self::Other(text) => f.write_str(text),
         }
     }
@@ -263,7 +279,10 @@ pub struct Rrset {
 impl Rrset {
     /// An RRset of these values.
     pub fn new(ttl: u32, values: impl IntoIterator<Item = RecordValue>) -> Self {
-        Self { ttl, values: values.into_iter().collect() }
+        Self {
+            ttl,
+            values: values.into_iter().collect(),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The hands that reach out: DNS providers, the ACME client, DNS look-ups and the TLS probe.
 
+pub mod acme;
 pub mod dns;
 pub mod error;
 pub mod secret;
