@@ -33,11 +33,24 @@ pub enum ValidationStatus {
 }
 
 /// A problem document of the CA (RFC 7807, RFC 8555 §6.7).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AcmeProblem {
     /// The type without the `urn:ietf:params:acme:error:` prefix: `rateLimited`, `rejectedIdentifier`, `caa`, `dns`, …
     pub kind: String,
     /// The CA's words. For the log; status shows the kind and our own words.
+    pub detail: String,
+    /// What is wrong with single names, where the CA says so (RFC 8555 §6.7.1).
+    pub subproblems: Vec<AcmeSubproblem>,
+}
+
+/// What the CA holds against one name of a request (RFC 8555 §6.7.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AcmeSubproblem {
+    /// The name, as it stood in the order without `*.`; `None` when the CA names none.
+    pub name: Option<Fqdn>,
+    /// As [`AcmeProblem::kind`].
+    pub kind: String,
+    /// As [`AcmeProblem::detail`].
     pub detail: String,
 }
 
@@ -78,7 +91,8 @@ pub struct OrderSnapshot {
     pub expires: Option<Timestamp>,
     /// The names it is for.
     pub names: Vec<HostName>,
-    /// One per name, in the CA's order.
+    /// One per name, in the CA's order, while the order is pending or invalid. Empty in the other states: there all are
+    /// valid by definition (RFC 8555 §7.1.6), so they are not asked for.
     pub authorizations: Vec<Authorization>,
     /// Why it failed.
     pub error: Option<AcmeProblem>,

@@ -81,8 +81,9 @@ pub trait AcmeAccount: Send + Sync {
     /// Reads an order and its authorizations.
     async fn order(&self, url: &str) -> Result<OrderSnapshot, AcmeError>;
 
-    /// Tells the CA to look at a challenge. Idempotent.
-    async fn accept(&self, challenge_url: &str) -> Result<(), AcmeError>;
+    /// Tells the CA to look at a challenge of this order. Idempotent: a challenge that the CA is looking at, or has
+    /// looked at, is left as it is.
+    async fn accept(&self, order_url: &str, challenge_url: &str) -> Result<(), AcmeError>;
 
     /// Sends the CSR (PKCS #10, DER). Call it once per order, when it is ready.
     async fn finalize(&self, order_url: &str, csr_der: &[u8]) -> Result<OrderSnapshot, AcmeError>;
