@@ -15,8 +15,7 @@ pub const MAX_LABEL: usize = 63;
 /// A fully qualified domain name: lower case, A-labels, no trailing dot.
 ///
 /// The root is the empty name and can't be made with [`Fqdn::parse`]; nothing of Lamia's lives there.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
-#[serde(transparent)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Fqdn(Arc<str>);
 
 /// Why a text is no name. Each says what is wrong and what to write instead.
@@ -36,9 +35,7 @@ pub enum NameError {
     #[error("the name has an empty label (two dots in a row, or one in front)")]
     EmptyLabel,
     /// A character that a name here may not have.
-    #[error(
-        "{0:?} has the character {1:?}, which a host name may not have; use letters, digits and hyphens"
-    )]
+    #[error("{0:?} has the character {1:?}, which a host name may not have; use letters, digits and hyphens")]
     BadCharacter(String, char),
     /// A label that begins or ends with a hyphen.
     #[error("the label {0:?} begins or ends with a hyphen (RFC 1123 §2.1)")]
@@ -56,9 +53,7 @@ pub enum NameError {
     #[error("{0:?} is no valid internationalised name (UTS #46)")]
     Idna(String),
     /// A name that is itself a public suffix, as `co.uk` or `github.io`.
-    #[error(
-        "{0} is a public suffix: nobody can register it; use a name under a domain that you own"
-    )]
+    #[error("{0} is a public suffix: nobody can register it; use a name under a domain that you own")]
     PublicSuffix(Fqdn),
 }
 
@@ -132,9 +127,7 @@ impl Fqdn {
     /// Whether this name is strictly below `other`.
     #[must_use]
     pub fn is_under(&self, other: &Self) -> bool {
-        self.0
-            .strip_suffix(&*other.0)
-            .is_some_and(|front| front.len() > 1 && front.ends_with('.'))
+        self.0.strip_suffix(&*other.0).is_some_and(|front| front.len() > 1 && front.ends_with('.'))
     }
 
     /// Whether the first label is `*`.
@@ -154,10 +147,7 @@ fn check_label(label: &str, position: usize) -> Result<(), NameError> {
     if label.contains('*') && (position > 0 || label != "*") {
         return Err(NameError::MisplacedWildcard);
     }
-    match label
-        .chars()
-        .find(|c| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '*')))
-    {
+    match label.chars().find(|c| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '*'))) {
         Some(bad) => Err(NameError::BadCharacter(label.to_owned(), bad)),
         None => Ok(()),
     }
@@ -179,6 +169,12 @@ impl std::str::FromStr for Fqdn {
     type Err = NameError;
     fn from_str(text: &str) -> Result<Self, NameError> {
         Self::parse(text)
+    }
+}
+
+impl serde::Serialize for Fqdn {
+    fn serialize<S: serde::Serializer>(&self, output: S) -> Result<S::Ok, S::Error> {
+        output.serialize_str(&self.0)
     }
 }
 
@@ -204,9 +200,7 @@ impl HostName {
         if let Ok(address) = text.trim_matches(['[', ']']).parse() {
             return Err(NameError::IpAddress(address));
         }
-        let (wildcard, base) = text
-            .strip_prefix("*.")
-            .map_or((false, text), |base| (true, base));
+        let (wildcard, base) = text.strip_prefix("*.").map_or((false, text), |base| (true, base));
         if base.contains('*') {
             return Err(NameError::MisplacedWildcard);
         }
@@ -216,10 +210,7 @@ impl HostName {
         let ascii = idna::domain_to_ascii(base).map_err(|_| NameError::Idna(base.to_owned()))?;
         let fqdn = Fqdn::parse(&ascii)?;
         for label in fqdn.labels() {
-            if let Some(bad) = label
-                .chars()
-                .find(|c| !(c.is_ascii_alphanumeric() || *c == '-'))
-            {
+            if let Some(bad) = label.chars().find(|c| !(c.is_ascii_alphanumeric() || *c == '-')) {
                 return Err(NameError::BadCharacter(label.to_owned(), bad));
             }
             if label.starts_with('-') || label.ends_with('-') {
@@ -232,11 +223,7 @@ impl HostName {
         if is_public_suffix(&fqdn) {
             return Err(NameError::PublicSuffix(fqdn));
         }
-        if wildcard {
-            Ok(Self(fqdn.child("*")?))
-        } else {
-            Ok(Self(fqdn))
-        }
+        if wildcard { Ok(Self(fqdn.child("*")?)) } else { Ok(Self(fqdn)) }
     }
 
     /// The host as a DNS name.
@@ -254,18 +241,13 @@ impl HostName {
     /// The name that ACME's DNS-01 looks under: the host without `*.` (RFC 8555 §8.4).
     #[must_use]
     pub fn challenge_base(&self) -> Fqdn {
-        if self.is_wildcard() {
-            self.0.parent().unwrap_or_else(|| self.0.clone())
-        } else {
-            self.0.clone()
-        }
+        if self.is_wildcard() { self.0.parent().unwrap_or_else(|| self.0.clone()) } else { self.0.clone() }
     }
 
     /// Whether a certificate or a listener for this host answers for `other` too (RFC 6125 §6.4.3: `*` is one label).
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
-        self == other
-            || (self.is_wildcard() && !other.is_wildcard() && other.0.parent() == self.0.parent())
+        self == other || (self.is_wildcard() && !other.is_wildcard() && other.0.parent() == self.0.parent())
     }
 }
 

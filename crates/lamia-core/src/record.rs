@@ -279,10 +279,7 @@ pub struct Rrset {
 impl Rrset {
     /// An RRset of these values.
     pub fn new(ttl: u32, values: impl IntoIterator<Item = RecordValue>) -> Self {
-        Self {
-            ttl,
-            values: values.into_iter().collect(),
-        }
+        Self { ttl, values: values.into_iter().collect() }
     }
 }
 

@@ -67,13 +67,7 @@ pub struct ProviderError {
 impl ProviderError {
     /// An error without a cause underneath.
     pub fn new(kind: ErrorKind, operation: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self {
-            kind,
-            operation: operation.into(),
-            hint: hint.into(),
-            retry_after: None,
-            source: None,
-        }
+        Self { kind, operation: operation.into(), hint: hint.into(), retry_after: None, source: None }
     }
 
     /// The same error, with its cause.

@@ -92,8 +92,5 @@ pub trait AcmeAccount: Send + Sync {
     async fn certificate(&self, order_url: &str) -> Result<String, AcmeError>;
 
     /// When to renew; `None` where the CA offers no renewal information.
-    async fn renewal_window(
-        &self,
-        certificate_der: &[u8],
-    ) -> Result<Option<RenewalWindow>, AcmeError>;
+    async fn renewal_window(&self, certificate_der: &[u8]) -> Result<Option<RenewalWindow>, AcmeError>;
 }

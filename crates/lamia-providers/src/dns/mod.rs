@@ -90,11 +90,7 @@ pub trait DnsProvider: Send + Sync {
     async fn records(&self, zone: &ZoneId) -> Result<ZoneRecords, ProviderError>;
 
     /// Applies the changes, at most [`Capabilities::max_changes`] of them, each RRset at most once.
-    async fn apply(
-        &self,
-        zone: &ZoneId,
-        changes: &[RrsetChange],
-    ) -> Result<ChangeTicket, ProviderError>;
+    async fn apply(&self, zone: &ZoneId, changes: &[RrsetChange]) -> Result<ChangeTicket, ProviderError>;
 
     /// Whether the provider's name servers answer with what the ticket's call applied, as far as the provider knows.
     async fn in_sync(&self, zone: &ZoneId, ticket: &ChangeTicket) -> Result<bool, ProviderError>;
