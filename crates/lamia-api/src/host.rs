@@ -181,7 +181,7 @@ pub enum PlainHttp {
 }
 
 /// TLS settings of the host.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("self.mode != 'Mutual' || has(self.clientCA)").message("mode Mutual needs clientCA"))]
 pub struct Tls {
@@ -195,12 +195,6 @@ pub struct Tls {
     #[serde(rename = "clientCA", default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub client_ca: Option<String>,
-}
-
-impl Default for Tls {
-    fn default() -> Self {
-        Self { min_version: TlsVersion::default(), mode: TlsMode::default(), client_ca: None }
-    }
 }
 
 /// TLS versions.

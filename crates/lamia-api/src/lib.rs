@@ -3,6 +3,10 @@
 //! No logic lives here. Fields that are modelled before their behaviour is built are refused by the operator with
 //! `Accepted=False, Unsupported`; they are never ignored.
 
+#![expect(
+    clippy::duplicated_attributes,
+    reason = "several printcolumns share a type, which the lint takes for a repetition"
+)]
 #![expect(unreachable_pub, reason = "KubeSchema repeats each type inside a private scope of its own")]
 
 pub mod common;
