@@ -1,0 +1,221 @@
+//! Which zone a host belongs to, and which zone to create for it when there is none.
+//!
+//! Pure choice over names: it looks nothing up. What exists comes from the Zone objects and the providers' listings; what
+//! may be created comes from `DNSProvider.spec.createZones`. A public suffix is never created, whatever the setting.
+
+use crate::name::{Fqdn, is_public_suffix, registrable_domain};
+
+/// A zone that a host might belong to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct KnownZone {
+    /// What people call it: the Zone object's name, or `provider/domain` for one that has no object yet. It stands in messages.
+    pub name: String,
+    /// The zone's apex.
+    pub domain: Fqdn,
+    /// Whether the public DNS sees it.
+    pub public: bool,
+}
+
+/// Why a host has no zone. The words are status messages.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoZone {
+    /// Nothing known is at or above the host.
+    #[error("no zone that Lamia knows holds {host}; create a Zone for it, or let a DNSProvider create zones")]
+    Unknown {
+        /// The host.
+        host: Fqdn,
+    },
+    /// Only zones that the public DNS does not see hold it, and none was asked for by name.
+    #[error(
+        "only the private zone {zone} holds {host}, and no public CA can look into it; \
+         create the public zone {domain}"
+    )]
+    OnlyPrivate {
+        /// The host.
+        host: Fqdn,
+        /// The private zone's name.
+        zone: String,
+        /// Its apex.
+        domain: Fqdn,
+    },
+    /// Two zones of the same domain hold it.
+    #[error("both zones {first} and {second} are {domain}, which holds {host}; set one of them Inactive")]
+    Ambiguous {
+        /// The host.
+        host: Fqdn,
+        /// The domain that both serve.
+        domain: Fqdn,
+        /// The one zone's name.
+        first: String,
+        /// The other's.
+        second: String,
+    },
+}
+
+/// The zone that holds `host`: the longest match among the public ones. A private zone is taken only when `named` asks
+/// for it by its name.
+///
+/// # Errors
+/// [`NoZone`], which names what stands in the way.
+pub fn zone_of<'a>(
+    host: &Fqdn,
+    zones: impl IntoIterator<Item = &'a KnownZone>,
+    named: Option<&str>,
+) -> Result<&'a KnownZone, NoZone> {
+    let holding: Vec<&KnownZone> = zones.into_iter().filter(|zone| host.is_at_or_under(&zone.domain)).collect();
+    if let Some(zone) = holding.iter().find(|zone| named == Some(&*zone.name)) {
+        return Ok(zone);
+    }
+    let longest = |public: bool| {
+        let those = holding.iter().filter(|zone| zone.public == public);
+        let longest = those.clone().map(|zone| zone.domain.as_str().len()).max();
+        let mut best: Vec<&KnownZone> =
+            those.filter(|zone| Some(zone.domain.as_str().len()) == longest).copied().collect();
+        best.sort();
+        best
+    };
+    match (longest(true).as_slice(), longest(false).first()) {
+        ([zone], _) => Ok(zone),
+        ([first, second, ..], _) => Err(NoZone::Ambiguous {
+            host: host.clone(),
+            domain: first.domain.clone(),
+            first: first.name.clone(),
+            second: second.name.clone(),
+        }),
+        ([], Some(zone)) => {
+            Err(NoZone::OnlyPrivate { host: host.clone(), zone: zone.name.clone(), domain: zone.domain.clone() })
+        }
+        ([], None) => Err(NoZone::Unknown { host: host.clone() }),
+    }
+}
+
+/// Which zones a provider may create for hosts that have none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CreateZones {
+    /// None: people make them.
+    Never,
+    /// Those that the DNSProvider lists.
+    Listed,
+    /// Those that it lists, else the host's registrable domain.
+    Registrable,
+}
+
+/// Why no zone may be created for a host.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoZoneToCreate {
+    /// The provider may create none.
+    #[error("no zone holds {0}, and the DNSProvider says createZones: Never; create the zone at the provider")]
+    Never(Fqdn),
+    /// The provider lists none that would hold the host.
+    #[error("no zone holds {0}, and spec.zones of the DNSProvider lists none that would; add its domain there")]
+    NotListed(Fqdn),
+    /// The one that would hold it can be registered by nobody.
+    #[error("{domain} is a public suffix: a zone for {host} can't be made there; use a name under a domain you own")]
+    PublicSuffix {
+        /// The host.
+        host: Fqdn,
+        /// The suffix.
+        domain: Fqdn,
+    },
+}
+
+/// The domain of the zone to create for `host`: the longest of `listed` that holds it, else (with
+/// [`CreateZones::Registrable`]) its registrable domain by the public-suffix list.
+///
+/// # Errors
+/// [`NoZoneToCreate`], which says what to change.
+pub fn zone_to_create(host: &Fqdn, rule: CreateZones, listed: &[Fqdn]) -> Result<Fqdn, NoZoneToCreate> {
+    if rule == CreateZones::Never {
+        return Err(NoZoneToCreate::Never(host.clone()));
+    }
+    let holding = listed.iter().filter(|domain| host.is_at_or_under(domain));
+    let domain = match holding.max_by_key(|domain| domain.as_str().len()) {
+        Some(domain) => domain.clone(),
+        None if rule == CreateZones::Listed => {
+            return Err(NoZoneToCreate::NotListed(host.clone()));
+        }
+        None => registrable_domain(host)
+            .ok_or_else(|| NoZoneToCreate::PublicSuffix { host: host.clone(), domain: host.clone() })?,
+    };
+    if is_public_suffix(&domain) {
+        return Err(NoZoneToCreate::PublicSuffix { host: host.clone(), domain });
+    }
+    Ok(domain)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may stop at a surprise")]
+
+    use super::*;
+
+    fn name(text: &str) -> Fqdn {
+        Fqdn::parse(text).unwrap()
+    }
+
+    fn zone(title: &str, domain: &str, public: bool) -> KnownZone {
+        KnownZone { name: title.to_owned(), domain: name(domain), public }
+    }
+
+    #[test]
+    fn the_longest_public_zone_that_holds_the_host_is_chosen() {
+        let zones = [
+            zone("org", "example.org", true),
+            zone("eu", "eu.example.org", true),
+            zone("inner", "shop.eu.example.org", false),
+            zone("twin-a", "twin.net", true),
+            zone("twin-b", "twin.net", true),
+            zone("vpn", "corp.net", false),
+        ];
+        let table: &[(&str, Option<&str>, Result<&str, &str>)] = &[
+            ("example.org", None, Ok("org")),
+            ("www.example.org", None, Ok("org")),
+            ("*.example.org", None, Ok("org")),
+            ("shop.eu.example.org", None, Ok("eu")),
+            ("*.eu.example.org", None, Ok("eu")),
+            ("shop.eu.example.org", Some("inner"), Ok("inner")),
+            ("notexample.org", None, Err("no zone that Lamia knows holds notexample.org")),
+            ("org", None, Err("no zone that Lamia knows holds org")),
+            ("a.twin.net", None, Err("both zones twin-a and twin-b are twin.net, which holds a.twin.net")),
+            ("a.twin.net", Some("twin-b"), Ok("twin-b")),
+            ("db.corp.net", None, Err("only the private zone vpn holds db.corp.net")),
+            ("db.corp.net", Some("vpn"), Ok("vpn")),
+        ];
+        for (host, named, expected) in table {
+            let found = zone_of(&name(host), &zones, *named);
+            match (found, expected) {
+                (Ok(zone), Ok(title)) => assert_eq!(zone.name, *title, "{host}"),
+                (Err(why), Err(text)) => assert!(why.to_string().starts_with(text), "{why}"),
+                (found, _) => panic!("{host}: {found:?}, expected {expected:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_zone_is_created_where_the_rule_allows_it_and_never_at_a_public_suffix() {
+        use CreateZones::{Listed, Never, Registrable};
+        let listed = [name("example.org"), name("eu.example.org"), name("co.uk")];
+        let table: &[(&str, CreateZones, Result<&str, &str>)] = &[
+            ("www.example.org", Never, Err("Never")),
+            ("www.example.org", Listed, Ok("example.org")),
+            ("a.eu.example.org", Listed, Ok("eu.example.org")),
+            ("www.example.net", Listed, Err("NotListed")),
+            ("www.example.net", Registrable, Ok("example.net")),
+            ("a.b.example.net", Registrable, Ok("example.net")),
+            ("*.example.net", Registrable, Ok("example.net")),
+            ("a.eu.example.org", Registrable, Ok("eu.example.org")),
+            ("shop.democluster.test", Registrable, Ok("democluster.test")),
+            ("me.github.io", Registrable, Ok("me.github.io")),
+            ("github.io", Registrable, Err("PublicSuffix")),
+            ("shop.example.co.uk", Listed, Err("PublicSuffix")),
+        ];
+        for (host, rule, expected) in table {
+            let found = zone_to_create(&name(host), *rule, &listed);
+            match (found, expected) {
+                (Ok(domain), Ok(text)) => assert_eq!(domain.as_str(), *text, "{host}"),
+                (Err(why), Err(text)) => assert!(format!("{why:?}").starts_with(text), "{why:?}"),
+                (found, _) => panic!("{host}: {found:?}, expected {expected:?}"),
+            }
+        }
+    }
+}
