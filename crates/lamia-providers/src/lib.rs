@@ -2,5 +2,6 @@
 
 pub mod acme;
 pub mod dns;
+pub mod endpoint;
 pub mod error;
 pub mod secret;

@@ -1,5 +1,8 @@
 //! DNS providers behind one trait. The contract stands on [`DnsProvider`]; `conformance` holds every provider to it.
 
+pub mod check;
+pub mod memory;
+
 use async_trait::async_trait;
 use lamia_core::name::Fqdn;
 use lamia_core::record::{RrsetChange, ZoneRecords};
