@@ -23,7 +23,7 @@ use crate::condition::Condition;
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason"),
     printcolumn(name = "Address", type_ = "string", json_path = ".status.addresses[0]"),
-    printcolumn(name = "Expires", type_ = "date", json_path = ".status.certificate.notAfter"),
+    printcolumn(name = "Expires", type_ = "string", json_path = ".status.certificate.notAfter"),
     printcolumn(name = "Zone", type_ = "string", json_path = ".status.zone", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     derive = "PartialEq"

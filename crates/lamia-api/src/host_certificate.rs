@@ -24,8 +24,8 @@ use crate::host::{CertificateStatus, KeyAlgorithm};
     printcolumn(name = "Issuer", type_ = "string", json_path = ".spec.issuerRef.name"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason"),
-    printcolumn(name = "Expires", type_ = "date", json_path = ".status.current.notAfter"),
-    printcolumn(name = "Renews", type_ = "date", json_path = ".status.current.renewAt", priority = 1),
+    printcolumn(name = "Expires", type_ = "string", json_path = ".status.current.notAfter"),
+    printcolumn(name = "Renews", type_ = "string", json_path = ".status.current.renewAt", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     derive = "PartialEq"
 )]

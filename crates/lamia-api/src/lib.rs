@@ -11,6 +11,7 @@
 
 pub mod common;
 pub mod condition;
+pub mod crd;
 pub mod host;
 pub mod host_certificate;
 pub mod issuer;
