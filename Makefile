@@ -1,0 +1,51 @@
+# What people type. Every target installs what it misses (see tools/README.md) and can be repeated.
+# Arguments for the program: make sandbox ARGS='--once'
+
+SHELL := /bin/bash
+CACHE := $(or $(LAMIA_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/lamia)
+CARGO_DENY_VERSION := 0.20.2
+CARGO_DENY := $(CACHE)/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
+
+.DEFAULT_GOAL := help
+.PHONY: help sandbox test test-kubernetes lint fmt clippy deny tidy gen gen-check
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+sandbox: ## Watch a host go from nothing to HTTPS, on this machine
+	@tools/install sandbox
+	@cargo run --locked --release --package lamia --features sandbox -- sandbox $(ARGS)
+
+test: ## Every test that needs no Kubernetes API: real ACME, DNS and Envoy, on loopback
+	@tools/install test
+	cargo test --locked --workspace $(ARGS)
+
+test-kubernetes: ## Every test that needs one: on a real kube-apiserver, on loopback
+	@tools/install test kubernetes
+	cargo test --locked --workspace --features lamia-tests/kubernetes --test 'kube_*' $(ARGS)
+
+lint: fmt clippy deny tidy gen-check ## Format, clippy, dependencies, house rules, generated files
+
+fmt:
+	cargo fmt --all --check
+
+clippy:
+	cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
+
+deny: $(CARGO_DENY)
+	$(CARGO_DENY) --locked --all-features check bans licenses sources
+
+# A debug build: two CPU minutes and a half instead of ten, and it runs for seconds.
+$(CARGO_DENY):
+	cargo install cargo-deny --locked --version $(CARGO_DENY_VERSION) --debug --root $(CACHE)/cargo-deny-$(CARGO_DENY_VERSION) \
+		--target-dir $(CACHE)/cargo-deny-$(CARGO_DENY_VERSION)/build
+	@rm -rf $(CACHE)/cargo-deny-$(CARGO_DENY_VERSION)/build
+
+tidy:
+	cargo xtask tidy
+
+gen: ## Write the generated files: CRDs, docs/cli.md
+	cargo xtask gen
+
+gen-check:
+	cargo xtask gen --check
