@@ -1,1 +1,3 @@
 //! lamia-operator
+
+pub mod queue;

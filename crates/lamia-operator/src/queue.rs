@@ -1,0 +1,457 @@
+//! A queue of keys to work on: each key at most once at a time, at once or at a later instant.
+//!
+//! Controllers and zone workers share it as their one source of turns. Watch events add keys at once; a finished turn
+//! adds its key for the instant at which it must look again. What happens to a key that is added:
+//!
+//! | the key is | `add` | `add_at(t)` |
+//! |---|---|---|
+//! | unknown | ready | waits until `t` |
+//! | waiting until `u` | ready | waits until the earlier of `t` and `u` |
+//! | ready | nothing | nothing |
+//! | in process | ready after its [`Item`] is dropped | waits from then on, until `t` at the earliest |
+//!
+//! It never runs anything itself and never spawns: [`WorkQueue::pop`] is the only place that waits. Every operation
+//! costs O(log n), but for [`WorkQueue::forget`] of a ready key, which walks the ready ones. An unused key costs nothing.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+
+/// A queue of keys; clones share it.
+pub struct WorkQueue<K: Ord + Clone> {
+    shared: Arc<Shared<K>>,
+}
+
+/// A key that is being worked on. While it lives, the same key is not handed out again; dropping it marks the turn done.
+#[must_use = "dropping the item ends the turn"]
+pub struct Item<K: Ord + Clone> {
+    key: K,
+    queue: WorkQueue<K>,
+}
+
+struct Shared<K: Ord> {
+    state: Mutex<State<K>>,
+    /// Wakes one `pop` when a key became ready, the earliest wait changed, or the queue was closed.
+    changed: Notify,
+}
+
+/// When a key is due.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Due {
+    Now,
+    At(Instant),
+}
+
+struct State<K: Ord> {
+    /// Every key that wants a turn, with when. Keys in process stay here until their turn ends.
+    wanted: BTreeMap<K, Due>,
+    /// Keys of `wanted` that are due and not in process, in the order in which they became so.
+    ready: VecDeque<K>,
+    /// Keys of `wanted` that are not due yet and not in process, earliest first.
+    waiting: BTreeSet<(Instant, K)>,
+    in_process: BTreeSet<K>,
+    closed: bool,
+}
+
+impl<K: Ord + Clone> WorkQueue<K> {
+    /// An empty queue.
+    #[must_use]
+    pub fn new() -> Self {
+        let state = State {
+            wanted: BTreeMap::new(),
+            ready: VecDeque::new(),
+            waiting: BTreeSet::new(),
+            in_process: BTreeSet::new(),
+            closed: false,
+        };
+        Self { shared: Arc::new(Shared { state: Mutex::new(state), changed: Notify::new() }) }
+    }
+
+    /// Asks for a turn as soon as one is free.
+    pub fn add(&self, key: K) {
+        self.want(key, Due::Now);
+    }
+
+    /// Asks for a turn after a while, unless an earlier one is asked for already.
+    pub fn add_after(&self, key: K, delay: Duration) {
+        self.add_at(key, Instant::now() + delay);
+    }
+
+    /// Asks for a turn at an instant (at once when it has passed), unless an earlier one is asked for already.
+    pub fn add_at(&self, key: K, at: Instant) {
+        self.want(key, if at <= Instant::now() { Due::Now } else { Due::At(at) });
+    }
+
+    /// Takes back whatever is asked for this key. A turn that has begun is not touched.
+    pub fn forget(&self, key: &K) {
+        let mut state = self.lock();
+        match state.wanted.remove(key) {
+            Some(Due::At(at)) => {
+                state.waiting.remove(&(at, key.clone()));
+            }
+            Some(Due::Now) if !state.in_process.contains(key) => state.ready.retain(|ready| ready != key),
+            Some(Due::Now) | None => {}
+        }
+    }
+
+    /// The next key that is due; waits for one. `None` once the queue is closed. Several tasks may wait at once.
+    ///
+    /// Cancel safe: a key is taken only in the poll that returns it.
+    pub async fn pop(&self) -> Option<Item<K>> {
+        loop {
+            let changed = self.shared.changed.notified();
+            let next = {
+                let mut state = self.lock();
+                if state.closed {
+                    self.shared.changed.notify_one();
+                    return None;
+                }
+                state.wake(Instant::now());
+                if let Some(key) = state.take() {
+                    if !state.ready.is_empty() || !state.waiting.is_empty() {
+                        self.shared.changed.notify_one();
+                    }
+                    return Some(Item { key, queue: self.clone() });
+                }
+                state.waiting.first().map(|(at, _)| *at)
+            };
+            match next {
+                None => changed.await,
+                Some(at) => tokio::select! {
+                    () = changed => {}
+                    () = sleep_until(at) => {}
+                },
+            }
+        }
+    }
+
+    /// Ends the queue: every `pop`, waiting or to come, returns `None`. Items that are out may still be dropped.
+    pub fn close(&self) {
+        self.lock().closed = true;
+        self.shared.changed.notify_waiters();
+        self.shared.changed.notify_one();
+    }
+
+    /// Keys that are due and wait for a free worker. Keys whose instant is still to come are not counted.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        let mut state = self.lock();
+        state.wake(Instant::now());
+        state.ready.len()
+    }
+
+    /// Whether no key waits for a free worker.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Keys that are being worked on.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.lock().in_process.len()
+    }
+
+    fn want(&self, key: K, due: Due) {
+        if self.lock().want(key, due) {
+            self.shared.changed.notify_one();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<K>> {
+        // No code that can panic runs under the lock, so a poisoned one still holds a whole state.
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K: Ord + Clone> State<K> {
+    /// Notes the wish; says whether a sleeping `pop` must look again.
+    fn want(&mut self, key: K, due: Due) -> bool {
+        let before = self.wanted.get(&key).copied();
+        if self.closed || before.is_some_and(|before| before <= due) {
+            return false;
+        }
+        self.wanted.insert(key.clone(), due);
+        if self.in_process.contains(&key) {
+            return false;
+        }
+        if let Some(Due::At(at)) = before {
+            self.waiting.remove(&(at, key.clone()));
+        }
+        self.line_up(key, due)
+    }
+
+    /// Puts a key that is not in process where its due time says; says whether a sleeping `pop` must look again.
+    fn line_up(&mut self, key: K, due: Due) -> bool {
+        match due {
+            Due::Now => {
+                self.ready.push_back(key);
+                true
+            }
+            Due::At(at) => {
+                let earliest = self.waiting.first().is_none_or(|(first, _)| at < *first);
+                self.waiting.insert((at, key));
+                earliest
+            }
+        }
+    }
+
+    /// Moves the keys whose instant has come to the end of the ready ones.
+    fn wake(&mut self, now: Instant) {
+        while self.waiting.first().is_some_and(|(at, _)| *at <= now) {
+            if let Some((_, key)) = self.waiting.pop_first() {
+                self.wanted.insert(key.clone(), Due::Now);
+                self.ready.push_back(key);
+            }
+        }
+    }
+
+    fn take(&mut self) -> Option<K> {
+        let key = self.ready.pop_front()?;
+        self.wanted.remove(&key);
+        self.in_process.insert(key.clone());
+        Some(key)
+    }
+
+    /// Ends a turn; says whether a sleeping `pop` must look again.
+    fn done(&mut self, key: &K) -> bool {
+        self.in_process.remove(key);
+        match self.wanted.get(key).copied() {
+            Some(due) => self.line_up(key.clone(), due),
+            None => false,
+        }
+    }
+}
+
+impl<K: Ord + Clone> Clone for WorkQueue<K> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<K: Ord + Clone> Default for WorkQueue<K> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<K: Ord + Clone> fmt::Debug for WorkQueue<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.lock();
+        f.debug_struct("WorkQueue")
+            .field("ready", &state.ready.len())
+            .field("waiting", &state.waiting.len())
+            .field("in_process", &state.in_process.len())
+            .finish()
+    }
+}
+
+impl<K: Ord + Clone> Deref for Item<K> {
+    type Target = K;
+
+    fn deref(&self) -> &K {
+        &self.key
+    }
+}
+
+impl<K: Ord + Clone + fmt::Debug> fmt::Debug for Item<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Item").field(&self.key).finish()
+    }
+}
+
+impl<K: Ord + Clone> Drop for Item<K> {
+    fn drop(&mut self) {
+        if self.queue.lock().done(&self.key) {
+            self.queue.shared.changed.notify_one();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt as _;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// The key that a `pop` returns without waiting.
+    fn pop_now(queue: &WorkQueue<u32>) -> Option<Item<u32>> {
+        queue.pop().now_or_never().flatten()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_key_added_twice_is_handed_out_once() {
+        let queue = WorkQueue::new();
+        queue.add(1);
+        queue.add(1);
+        queue.add_after(1, SECOND);
+        assert_eq!(queue.len(), 1);
+        drop(pop_now(&queue).expect("ready"));
+        assert!(queue.pop().now_or_never().is_none());
+        assert!(tokio::time::timeout(10 * SECOND, queue.pop()).await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn keys_come_in_the_order_in_which_they_became_due() {
+        let queue = WorkQueue::new();
+        queue.add_after(3, 2 * SECOND);
+        queue.add_after(2, SECOND);
+        queue.add(1);
+        let start = Instant::now();
+        for (key, after) in [(1, 0), (2, 1), (3, 2)] {
+            assert_eq!(*queue.pop().await.expect("open"), key);
+            assert_eq!(start.elapsed().as_secs(), after);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_earliest_wait_wins_and_an_add_overrides_it() {
+        let queue = WorkQueue::new();
+        let start = Instant::now();
+        queue.add_after(1, 5 * SECOND);
+        queue.add_after(1, 9 * SECOND);
+        queue.add_after(1, 3 * SECOND);
+        drop(queue.pop().await);
+        assert_eq!(start.elapsed(), 3 * SECOND);
+
+        queue.add_after(1, 5 * SECOND);
+        queue.add(1);
+        drop(pop_now(&queue).expect("ready at once"));
+        assert!(tokio::time::timeout(10 * SECOND, queue.pop()).await.is_err(), "the wait is gone with it");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_key_in_process_is_not_handed_out_again_until_its_item_is_dropped() {
+        let queue = WorkQueue::new();
+        queue.add(1);
+        let item = pop_now(&queue).expect("ready");
+        assert_eq!(queue.in_flight(), 1);
+        queue.add_after(1, SECOND);
+        queue.add(1);
+        assert!(pop_now(&queue).is_none());
+        drop(item);
+        assert_eq!(queue.in_flight(), 0);
+        assert_eq!(*pop_now(&queue).expect("wanted again meanwhile"), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_asked_for_in_process_counts_from_when_it_was_asked() {
+        let queue = WorkQueue::new();
+        queue.add(1);
+        let item = pop_now(&queue).expect("ready");
+        let start = Instant::now();
+        queue.add_after(1, 2 * SECOND);
+        tokio::time::advance(SECOND).await;
+        drop(item);
+        assert_eq!(queue.len(), 0);
+        drop(queue.pop().await);
+        assert_eq!(start.elapsed(), 2 * SECOND);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_sleeping_pop_hears_of_an_earlier_key() {
+        let queue = WorkQueue::new();
+        queue.add_after(1, 60 * SECOND);
+        let sleeper = tokio::spawn({
+            let queue = queue.clone();
+            async move { queue.pop().await.map(|item| *item) }
+        });
+        tokio::task::yield_now().await;
+        queue.add(2);
+        assert_eq!(sleeper.await.expect("no panic"), Some(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn several_workers_share_the_keys_and_none_is_lost_or_doubled() {
+        let queue = WorkQueue::new();
+        let workers: Vec<_> = (0..4)
+            .map(|_| {
+                let queue = queue.clone();
+                tokio::spawn(async move {
+                    let mut seen = Vec::new();
+                    while let Some(item) = queue.pop().await {
+                        tokio::task::yield_now().await;
+                        seen.push(*item);
+                    }
+                    seen
+                })
+            })
+            .collect();
+        for key in 0..10_000_u32 {
+            match key % 2 {
+                0 => queue.add(key),
+                _ => queue.add_after(key, SECOND),
+            }
+        }
+        tokio::time::timeout(60 * SECOND, async {
+            tokio::time::advance(2 * SECOND).await;
+            while !queue.is_empty() || queue.in_flight() > 0 {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await
+        .expect("all are worked off");
+        queue.close();
+        let mut seen = Vec::new();
+        for worker in workers {
+            seen.extend(worker.await.expect("no panic"));
+        }
+        seen.sort_unstable();
+        assert_eq!(seen, (0..10_000).collect::<Vec<_>>());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_forgotten_key_is_not_handed_out() {
+        let queue = WorkQueue::new();
+        queue.add(1);
+        queue.add_after(2, SECOND);
+        queue.add(3);
+        let item = pop_now(&queue).expect("ready");
+        queue.add(1);
+        for key in 1..=3 {
+            queue.forget(&key);
+        }
+        drop(item);
+        assert!(tokio::time::timeout(10 * SECOND, queue.pop()).await.is_err());
+        queue.add(3);
+        assert_eq!(*pop_now(&queue).expect("may come back"), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn closing_ends_every_pop() {
+        let queue = WorkQueue::<u32>::new();
+        let waiting: Vec<_> = (0..3)
+            .map(|_| {
+                let queue = queue.clone();
+                tokio::spawn(async move { queue.pop().await.is_none() })
+            })
+            .collect();
+        tokio::task::yield_now().await;
+        queue.close();
+        for pop in waiting {
+            assert!(pop.await.expect("no panic"));
+        }
+        queue.add(1);
+        assert!(queue.pop().await.is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_cancelled_pop_loses_nothing() {
+        let queue = WorkQueue::new();
+        let sleeper = tokio::spawn({
+            let queue = queue.clone();
+            async move { queue.pop().await.map(|item| *item) }
+        });
+        let cancelled = tokio::time::timeout(SECOND, queue.pop()).await;
+        assert!(cancelled.is_err());
+        queue.add(1);
+        assert_eq!(sleeper.await.expect("no panic"), Some(1));
+    }
+}
