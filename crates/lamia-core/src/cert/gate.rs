@@ -1,0 +1,221 @@
+//! Whether an attempt at the CA may be spent now: what DNS and CAA say about the challenge, before any budget is touched.
+//!
+//! Only three things gate an attempt: the *challenge* zone's `ZoneReady`, its `Delegated`, and CAA. Never the host's address
+//! or its A record: a standby cluster gets its certificate before it gets traffic.
+//!
+//! | fact | True | False | Unknown |
+//! |---|---|---|---|
+//! | zone ready | go on | held: no TXT could be written | held likewise |
+//! | delegated | go on | held; for a renewal that is due only advice | held for [`PATIENCE`], then the CA decides |
+//! | CAA | go on | held | held for [`PATIENCE`], then the CA decides |
+//!
+//! A firewall between Lamia and the parent's servers must not stop a site: hence the end of patience.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::later;
+
+/// How long an unknown fact may hold an attempt back.
+pub const PATIENCE: SignedDuration = SignedDuration::from_mins(2);
+/// The first pause before a held fact is asked for again; it doubles with the time that it has been held.
+pub const RECHECK_FIRST: SignedDuration = SignedDuration::from_secs(30);
+/// The longest such pause.
+pub const RECHECK_MOST: SignedDuration = SignedDuration::from_mins(15);
+
+/// Three-valued, as conditions are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Truth {
+    /// It is so.
+    True,
+    /// It is not so; somebody must act.
+    False,
+    /// Not observed, or not observable just now.
+    Unknown,
+}
+
+/// A fact that gates attempts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fact {
+    /// Whether it holds.
+    pub truth: Truth,
+    /// Since when it has been as it is.
+    pub since: Timestamp,
+    /// What is wrong and what to do, as stable text; empty when True.
+    pub message: String,
+}
+
+impl Fact {
+    /// A fact that holds.
+    #[must_use]
+    pub fn holds(since: Timestamp) -> Self {
+        Self { truth: Truth::True, since, message: String::new() }
+    }
+
+    /// A fact that does not hold.
+    #[must_use]
+    pub fn fails(since: Timestamp, message: impl Into<String>) -> Self {
+        Self { truth: Truth::False, since, message: message.into() }
+    }
+
+    /// A fact that is not known.
+    #[must_use]
+    pub fn unknown(since: Timestamp, message: impl Into<String>) -> Self {
+        Self { truth: Truth::Unknown, since, message: message.into() }
+    }
+}
+
+/// The facts about the names of one certificate. Of several zones or names, the worst counts: see [`worst`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GateFacts {
+    /// The challenge zone exists at the provider and can be written.
+    pub zone_ready: Fact,
+    /// The public DNS leads to it.
+    pub delegated: Fact,
+    /// CAA records let this CA issue.
+    pub caa: Fact,
+    /// A certificate is in hand and its renewal is due.
+    pub renewal_due: bool,
+}
+
+/// The answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Gate {
+    /// Go on.
+    Open,
+    /// Not now.
+    Held {
+        /// Ask again then; earlier when an event says that a fact changed.
+        until: Option<Timestamp>,
+        /// The condition's reason.
+        reason: &'static str,
+        /// The condition's message: stable text.
+        message: String,
+        /// Whether somebody must act (`False`) or time is at work (`Unknown`).
+        truth: Truth,
+    },
+}
+
+/// Decides by the module's table; the first fact that holds the attempt back gives the reason.
+#[must_use]
+pub fn gate(facts: &GateFacts, now: Timestamp) -> Gate {
+    if facts.zone_ready.truth != Truth::True {
+        return held(&facts.zone_ready, super::retry::reason::AWAITING_DNS, now);
+    }
+    if !facts.renewal_due && holds_back(&facts.delegated, now) {
+        return held(&facts.delegated, super::retry::reason::AWAITING_DNS, now);
+    }
+    if holds_back(&facts.caa, now) {
+        return held(&facts.caa, super::retry::reason::CAA_FORBIDS, now);
+    }
+    Gate::Open
+}
+
+/// The fact that counts when a certificate has several names: the first that is False, else the youngest Unknown, else the first.
+#[must_use]
+pub fn worst(facts: impl IntoIterator<Item = Fact>) -> Option<Fact> {
+    facts.into_iter().reduce(|worst, fact| match (worst.truth, fact.truth) {
+        (Truth::True, Truth::False | Truth::Unknown) | (Truth::Unknown, Truth::False) => fact,
+        (Truth::Unknown, Truth::Unknown) if fact.since > worst.since => fact,
+        _ => worst,
+    })
+}
+
+fn holds_back(fact: &Fact, now: Timestamp) -> bool {
+    match fact.truth {
+        Truth::True => false,
+        Truth::False => true,
+        Truth::Unknown => now < later(fact.since, PATIENCE),
+    }
+}
+
+fn held(fact: &Fact, reason: &'static str, now: Timestamp) -> Gate {
+    let reason = match (reason, fact.truth) {
+        (super::retry::reason::CAA_FORBIDS, Truth::Unknown) => super::retry::reason::AWAITING_DNS,
+        _ => reason,
+    };
+    let recheck = later(now, now.duration_since(fact.since).clamp(RECHECK_FIRST, RECHECK_MOST));
+    let end_of_patience = later(fact.since, PATIENCE);
+    let until =
+        if fact.truth == Truth::Unknown && now < end_of_patience { recheck.min(end_of_patience) } else { recheck };
+    Gate::Held { until: Some(until), reason, message: fact.message.clone(), truth: fact.truth }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
+
+    fn ago(seconds: i64) -> Timestamp {
+        later(NOW, SignedDuration::from_secs(-seconds))
+    }
+
+    fn facts(zone: Fact, delegated: Fact, caa: Fact, renewal_due: bool) -> GateFacts {
+        GateFacts { zone_ready: zone, delegated, caa, renewal_due }
+    }
+
+    fn yes() -> Fact {
+        Fact::holds(ago(10))
+    }
+
+    fn no() -> Fact {
+        Fact::fails(ago(10), "no")
+    }
+
+    fn open_question(seconds: i64) -> Fact {
+        Fact::unknown(ago(seconds), "unknown")
+    }
+
+    fn reason(facts: GateFacts) -> Option<&'static str> {
+        match gate(&facts, NOW) {
+            Gate::Open => None,
+            Gate::Held { reason, .. } => Some(reason),
+        }
+    }
+
+    #[test]
+    fn each_row_of_the_table() {
+        let table = [
+            ("all True", facts(yes(), yes(), yes(), false), None),
+            ("zone False", facts(no(), yes(), yes(), false), Some("AwaitingDNS")),
+            ("zone Unknown for long", facts(open_question(999), yes(), yes(), false), Some("AwaitingDNS")),
+            ("zone False, renewal", facts(no(), yes(), yes(), true), Some("AwaitingDNS")),
+            ("delegated False", facts(yes(), no(), yes(), false), Some("AwaitingDNS")),
+            ("delegated False, renewal", facts(yes(), no(), yes(), true), None),
+            ("delegated Unknown, new", facts(yes(), open_question(119), yes(), false), Some("AwaitingDNS")),
+            ("delegated Unknown, old", facts(yes(), open_question(120), yes(), false), None),
+            ("CAA False", facts(yes(), yes(), no(), false), Some("CAAForbids")),
+            ("CAA False, renewal", facts(yes(), yes(), no(), true), Some("CAAForbids")),
+            ("CAA Unknown, new", facts(yes(), yes(), open_question(5), false), Some("AwaitingDNS")),
+            ("CAA Unknown, old", facts(yes(), yes(), open_question(121), false), None),
+            ("zone before CAA", facts(no(), no(), no(), false), Some("AwaitingDNS")),
+        ];
+        for (what, facts, expected) in table {
+            assert_eq!(reason(facts), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn unknown_is_asked_again_at_the_end_of_patience_at_the_latest() {
+        let held = gate(&facts(yes(), open_question(100), yes(), false), NOW);
+        let Gate::Held { until, .. } = held else { panic!("held") };
+        assert_eq!(until, Some(ago(-20)));
+    }
+
+    #[test]
+    fn the_pause_grows_with_the_time_held_and_is_capped() {
+        for (held_for, pause) in [(0, 30), (60, 60), (600, 600), (1_000_000, 900)] {
+            let fact = Fact::fails(ago(held_for), "no");
+            let Gate::Held { until, .. } = gate(&facts(fact, yes(), yes(), false), NOW) else { panic!("held") };
+            assert_eq!(until, Some(ago(-pause)), "held for {held_for} s");
+        }
+    }
+
+    #[test]
+    fn of_several_names_the_worst_counts() {
+        assert_eq!(worst([yes(), open_question(5), no()]).map(|fact| fact.truth), Some(Truth::False));
+        assert_eq!(worst([open_question(50), yes(), open_question(5)]).map(|fact| fact.since), Some(ago(5)));
+        assert_eq!(worst([yes(), yes()]).map(|fact| fact.truth), Some(Truth::True));
+        assert_eq!(worst([]), None);
+    }
+}
