@@ -1,3 +1,4 @@
 //! lamia-operator
 
+pub mod lease;
 pub mod queue;
