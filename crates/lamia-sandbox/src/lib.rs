@@ -1,1 +1,6 @@
-//! lamia-sandbox
+//! The playground: the real operator with real components around it, all on loopback.
+//!
+//! [`servers`] starts the components (a CA, DNS servers, a Kubernetes API, a gateway). Never part of a production image:
+//! nothing here may be needed by the operator.
+
+pub mod servers;
