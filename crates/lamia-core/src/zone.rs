@@ -3,6 +3,8 @@
 //! Pure choice over names: it looks nothing up. What exists comes from the Zone objects and the providers' listings; what
 //! may be created comes from `DNSProvider.spec.createZones`. A public suffix is never created, whatever the setting.
 
+use lamia_api::provider::CreateZones;
+
 use crate::name::{Fqdn, is_public_suffix, registrable_domain};
 
 /// A zone that a host might belong to.
@@ -87,17 +89,6 @@ pub fn zone_of<'a>(
         }
         ([], None) => Err(NoZone::Unknown { host: host.clone() }),
     }
-}
-
-/// Which zones a provider may create for hosts that have none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CreateZones {
-    /// None: people make them.
-    Never,
-    /// Those that the DNSProvider lists.
-    Listed,
-    /// Those that it lists, else the host's registrable domain.
-    Registrable,
 }
 
 /// Why no zone may be created for a host.

@@ -1,11 +1,27 @@
 //! What a zone should hold, what it holds, whose it is, and the way from the one to the other.
 //!
 //! ```text
-//! wanted ─┐                    ownership: whose is what stands there?
-//!         ├─► plan ─► ZonePlan  diff: which RRsets change, in which units
-//! actual ─┘                    shadow: which names would lose their wildcard
-//!                              safety: what may go now, what waits, what is held
+//! wanted ─┬─► census     what stands there, sorted by whose it is (ownership: the markers)
+//! actual ─┘     │
+//!               ├─► admit     which demands may be planned, and why the others may not
+//!               ├─► safety    which owned names that nobody wants may go now
+//!               ▼
+//!             draft ─► shadow  which names would lose their wildcard, and what to do about it
+//!               │
+//!               ▼
+//!             diff ─► ZonePlan  units that are never split; prints as `lamia plan` shows it
 //! ```
 //! Nothing here talks to a provider: a zone worker applies the plan, `lamia plan` prints it.
 
+pub mod admit;
+mod census;
+pub mod diff;
+mod draft;
 pub mod ownership;
+pub mod plan;
+mod print;
+pub mod safety;
+mod shadow;
+pub mod wanted;
+
+pub use draft::{CHALLENGE_TTL, MARKER_TTL};

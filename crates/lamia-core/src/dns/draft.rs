@@ -1,0 +1,222 @@
+//! The zone as the admitted demands would make it: the RRsets that are set, each with its unit and its subjects.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::admit::{Admission, AdmittedDelegation, AdmittedHost, Subject};
+use super::census::Census;
+use super::ownership::{self, Identity, Marker, MarkerKind, delegation_marker_name, marker_name};
+use super::wanted::{Target, Wanted};
+use crate::name::Fqdn;
+use crate::record::{RecordType, RecordValue, Rrset, RrsetKey, ZoneRecords};
+
+/// Time to live of markers, in seconds.
+pub const MARKER_TTL: u32 = 300;
+/// Time to live of challenge values that we alone have at a name, in seconds.
+pub const CHALLENGE_TTL: u32 = 60;
+
+/// One RRset that the draft sets.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    /// As it should be; `None` for gone.
+    pub(super) after: Option<Rrset>,
+    /// The name whose unit it changes with.
+    pub(super) root: Fqdn,
+    /// Who wants it so.
+    pub(super) subjects: BTreeSet<Subject>,
+}
+
+/// The draft. Whatever it does not set stays as it is.
+#[derive(Debug)]
+pub(super) struct Draft<'a> {
+    pub(super) actual: &'a ZoneRecords,
+    pub(super) entries: BTreeMap<RrsetKey, Entry>,
+    identity: &'a Identity,
+}
+
+impl<'a> Draft<'a> {
+    /// A draft of all admitted demands and of the withdrawals that are due.
+    pub(super) fn of(
+        wanted: &'a Wanted,
+        census: &Census,
+        admission: &Admission<'_>,
+        due: &BTreeSet<Fqdn>,
+        actual: &'a ZoneRecords,
+    ) -> Self {
+        let mut draft = Self { actual, entries: BTreeMap::new(), identity: &wanted.identity };
+        for (source, host) in &admission.hosts {
+            draft.put_host(source, host);
+        }
+        for (source, delegation) in &admission.delegations {
+            draft.put_delegation(source, delegation);
+        }
+        for name in due {
+            draft.withdraw(&wanted.zone, census, name);
+        }
+        draft.put_challenges(wanted, admission);
+        draft
+    }
+
+    /// The RRset as it would stand.
+    pub(super) fn standing(&self, key: &RrsetKey) -> Option<&Rrset> {
+        match self.entries.get(key) {
+            Some(entry) => entry.after.as_ref(),
+            None => self.actual.get(key),
+        }
+    }
+
+    /// All RRsets that would stand.
+    pub(super) fn all_standing(&self) -> impl Iterator<Item = &RrsetKey> {
+        let kept = self.actual.keys().filter(|key| !self.entries.contains_key(key));
+        let set = self.entries.iter().filter(|(_, entry)| entry.after.is_some());
+        kept.chain(set.map(|(key, _)| key))
+    }
+
+    /// Our marker for a host's name, as it would stand.
+    pub(super) fn marker_of(&self, name: &Fqdn) -> Option<Marker> {
+        let key = RrsetKey::new(marker_name(name).ok()?, RecordType::Txt);
+        let markers = self.standing(&key)?.values.iter().filter_map(ownership::parse_value);
+        markers.into_iter().find(|marker| marker.identity == *self.identity)
+    }
+
+    fn set(&mut self, key: RrsetKey, after: Option<Rrset>, root: &Fqdn, subject: &Subject) {
+        let entry = Entry { after: None, root: root.clone(), subjects: BTreeSet::new() };
+        let entry = self.entries.entry(key).or_insert(entry);
+        entry.after = after;
+        entry.subjects.insert(subject.clone());
+    }
+
+    /// Sets `rrsets` and their marker; what the old marker lists and the new one does not goes.
+    pub(super) fn put_marked(
+        &mut self,
+        root: &Fqdn,
+        name: &Fqdn,
+        rrsets: BTreeMap<RrsetKey, Rrset>,
+        marker_at: &Fqdn,
+        (old, new): (Option<&Marker>, Option<Marker>),
+        subject: &Subject,
+    ) {
+        for rtype in old.into_iter().flat_map(|marker| &marker.types) {
+            let key = RrsetKey::new(name.clone(), *rtype);
+            if !rrsets.contains_key(&key) {
+                self.set(key, None, root, subject);
+            }
+        }
+        for (key, rrset) in rrsets {
+            self.set(key, Some(rrset), root, subject);
+        }
+        let key = RrsetKey::new(marker_at.clone(), RecordType::Txt);
+        let after = with_marker(self.actual.get(&key), new.as_ref(), self.identity);
+        self.set(key, after, root, subject);
+    }
+
+    fn put_host(&mut self, source: &str, host: &AdmittedHost<'_>) {
+        let demand = host.demand;
+        if demand.observe || matches!(demand.target, Target::Keep) {
+            return;
+        }
+        let rrsets = demand.rrsets();
+        let new = Marker {
+            identity: self.identity.clone(),
+            owner: demand.owner.clone(),
+            types: rrsets.keys().map(|key| key.rtype).collect(),
+            kind: demand.marker_kind(),
+        };
+        // A host with no address at all has nothing to mark.
+        let new = (!rrsets.is_empty()).then_some(new);
+        let markers = (host.marker.as_ref(), new);
+        self.put_marked(
+            &demand.name,
+            &demand.name,
+            rrsets,
+            &host.marker_at,
+            markers,
+            &Subject::Host(source.to_owned()),
+        );
+    }
+
+    fn put_delegation(&mut self, source: &str, delegation: &AdmittedDelegation<'_>) {
+        let demand = delegation.demand;
+        if demand.name_servers.is_empty() {
+            return;
+        }
+        let key = RrsetKey::new(demand.child.clone(), RecordType::Ns);
+        let values = demand.name_servers.iter().cloned().map(RecordValue::Ns);
+        let new = Marker {
+            identity: self.identity.clone(),
+            owner: demand.owner.clone(),
+            types: [RecordType::Ns].into(),
+            kind: MarkerKind::Delete,
+        };
+        let rrsets = [(key, Rrset::new(demand.ttl, values))].into();
+        let subject = Subject::Delegation(source.to_owned());
+        self.put_marked(&demand.child, &demand.child, rrsets, &delegation.marker_at, (None, Some(new)), &subject);
+    }
+
+    fn withdraw(&mut self, zone: &Fqdn, census: &Census, name: &Fqdn) {
+        let subject = Subject::Withdrawal(name.clone());
+        let host = census.hosts.get(name).zip(marker_name(name).ok());
+        let delegated = delegation_marker_name(zone, name).ok().flatten();
+        let delegation = census.delegations.get(name).zip(delegated);
+        for (marker, at) in host.into_iter().chain(delegation) {
+            self.put_marked(name, name, BTreeMap::new(), &at, (Some(marker), None), &subject);
+        }
+    }
+
+    /// Challenge values go in and out one by one; what else is in the RRset stays, with its TTL.
+    fn put_challenges(&mut self, wanted: &Wanted, admission: &Admission<'_>) {
+        let mut names: BTreeMap<&Fqdn, NameValues> = BTreeMap::new();
+        for (certificate, demand) in &wanted.challenges {
+            let admitted = admission.challenges.contains_key(&**certificate);
+            for (name, values) in &demand.names {
+                let all = names.entry(name).or_default();
+                all.subjects.insert(Subject::Challenge(certificate.clone()));
+                all.kept.extend(values.want.iter().map(|text| RecordValue::txt(text)));
+                all.gone.extend(values.gone.iter().map(|text| RecordValue::txt(text)));
+                if admitted {
+                    all.added.extend(values.want.iter().map(|text| RecordValue::txt(text)));
+                }
+            }
+        }
+        for (name, values) in names {
+            let key = RrsetKey::new(name.clone(), RecordType::Txt);
+            let before = self.actual.get(&key);
+            let after = values.applied_to(before);
+            if after.as_ref() == before {
+                continue;
+            }
+            for subject in &values.subjects {
+                self.set(key.clone(), after.clone(), name, subject);
+            }
+        }
+    }
+}
+
+/// What certificates say about the values of one challenge name.
+#[derive(Default)]
+struct NameValues {
+    subjects: BTreeSet<Subject>,
+    added: BTreeSet<RecordValue>,
+    kept: BTreeSet<RecordValue>,
+    gone: BTreeSet<RecordValue>,
+}
+
+impl NameValues {
+    fn applied_to(&self, before: Option<&Rrset>) -> Option<Rrset> {
+        let standing = before.into_iter().flat_map(|rrset| &rrset.values);
+        let stays = |value: &&RecordValue| self.kept.contains(*value) || !self.gone.contains(*value);
+        let mut values: BTreeSet<RecordValue> = standing.filter(stays).cloned().collect();
+        values.extend(self.added.iter().cloned());
+        let ttl = before.map_or(CHALLENGE_TTL, |rrset| rrset.ttl);
+        (!values.is_empty()).then_some(Rrset { ttl, values })
+    }
+}
+
+/// The TXT RRset at a marker's name with our marker set or taken out; what others wrote there stays.
+fn with_marker(before: Option<&Rrset>, marker: Option<&Marker>, us: &Identity) -> Option<Rrset> {
+    let ours = |value: &RecordValue| ownership::parse_value(value).is_some_and(|marker| marker.identity == *us);
+    let standing = before.into_iter().flat_map(|rrset| &rrset.values);
+    let mut values: BTreeSet<RecordValue> = standing.filter(|value| !ours(value)).cloned().collect();
+    let ttl = if values.is_empty() { MARKER_TTL } else { before.map_or(MARKER_TTL, |rrset| rrset.ttl) };
+    values.extend(marker.map(Marker::to_value));
+    (!values.is_empty()).then_some(Rrset { ttl, values })
+}

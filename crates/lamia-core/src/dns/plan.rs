@@ -1,0 +1,168 @@
+//! The plan for one zone: everything that should change now, everything that may not, and when to look again.
+//!
+//! `plan` is total and does no I/O: the same input gives the same plan, and a plan once applied leaves the next one empty.
+//!
+//! | wanted | stands there | marked ours | in the plan |
+//! |---|---|---|---|
+//! | yes | nothing | – | `+` records and marker, one unit |
+//! | yes | the same | yes | nothing |
+//! | yes | something else | yes | `~` what differs |
+//! | yes | anything in its way | no | refused, and who stands there; the others carry on |
+//! | no | anything | yes, `d=delete` | `-` records and marker, when `safety` says so |
+//! | no | anything | yes, `d=retain` | nothing |
+//! | no | anything | yes, `d=copy` | `-` once no record of ours below needs the copy |
+//! | no | anything | no | nothing, ever |
+//! | challenge value | not there | – | `~` that value is added to whatever TXT values stand there |
+//! | challenge value gone | there | – | `~` that value is taken out; `-` if it was the last |
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::admit::{Admission, Refusal};
+use super::census::Census;
+use super::diff::{self, Unit};
+use super::draft::Draft;
+use super::ownership::MarkerKind;
+use super::safety::{self, Fate, Held, Memory, Situation, Verdict};
+use super::shadow::Shadows;
+use super::wanted::Wanted;
+use crate::name::Fqdn;
+use crate::record::{RrsetChange, ZoneRecords};
+
+/// What should happen to a zone. Prints as `lamia plan` shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ZonePlan {
+    /// The zone's apex.
+    pub zone: Fqdn,
+    /// The changes, in units that are never split.
+    pub units: Vec<Unit>,
+    /// What would change for hosts that are only observed; not to be applied.
+    pub observed: Vec<Unit>,
+    /// The demands that are not planned, each with its reason.
+    pub refusals: Vec<Refusal>,
+    /// Owned names that nobody wants, and what becomes of each.
+    pub withdrawals: BTreeMap<Fqdn, Fate>,
+    /// What a person must confirm, if anything.
+    pub held: Option<Held>,
+    /// Owned names that nobody wants and that stay by `d=retain`.
+    pub retained: BTreeSet<Fqdn>,
+    /// How many names are owned now.
+    pub owned: usize,
+    /// How many RRsets are not ours, SOA and NS of the apex included.
+    pub foreign: usize,
+    /// When the plan would change by itself.
+    pub next: Option<Timestamp>,
+    /// What to remember for the next plan.
+    pub memory: Memory,
+}
+
+impl ZonePlan {
+    /// Whether there is nothing to apply.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.units.is_empty()
+    }
+
+    /// All changes of all units.
+    pub fn changes(&self) -> impl Iterator<Item = &RrsetChange> {
+        self.units.iter().flat_map(|unit| &unit.changes)
+    }
+}
+
+/// Plans a zone.
+#[must_use]
+pub fn plan(wanted: &Wanted, actual: &ZoneRecords, memory: &Memory, now: Timestamp) -> ZonePlan {
+    let census = Census::take(wanted, actual);
+    let unwanted = Unwanted::of(wanted, &census);
+    let verdict = safety::judge(&wanted.zone, &unwanted.situation(wanted, &census), &wanted.rules, memory, now);
+    let due = due(&verdict);
+    let mut admission = Admission::of(wanted, &census, actual);
+    let draft = draft(wanted, &census, &mut admission, &due, actual);
+    ZonePlan {
+        zone: wanted.zone.clone(),
+        units: diff::units(&draft),
+        observed: observed(wanted, &census, &admission, actual),
+        refusals: admission.refusals,
+        withdrawals: verdict.fates,
+        held: verdict.held,
+        retained: unwanted.retained,
+        owned: census.hosts.len() + census.delegations.len(),
+        foreign: census.foreign.len(),
+        next: verdict.next,
+        memory: verdict.memory,
+    }
+}
+
+/// The draft of what is admitted, once nothing in it takes a name from somebody's wildcard.
+fn draft<'a>(
+    wanted: &'a Wanted,
+    census: &Census,
+    admission: &mut Admission<'_>,
+    due: &BTreeSet<Fqdn>,
+    actual: &'a ZoneRecords,
+) -> Draft<'a> {
+    loop {
+        let mut draft = Draft::of(wanted, census, admission, due, actual);
+        let Some(shadows) = Shadows::of(wanted, census, &draft) else { return draft };
+        let refusals = shadows.refusals(admission);
+        if refusals.is_empty() {
+            shadows.apply(&mut draft);
+            return draft;
+        }
+        // Each turn takes an admission back, so this ends.
+        refusals.into_iter().for_each(|refusal| admission.refuse(refusal));
+    }
+}
+
+/// What the hosts that are only observed would change, each by itself.
+fn observed(wanted: &Wanted, census: &Census, admission: &Admission<'_>, actual: &ZoneRecords) -> Vec<Unit> {
+    let hosts = admission.hosts.iter().filter(|(_, host)| host.demand.observe);
+    let units = hosts.flat_map(|(source, host)| {
+        let demand = super::wanted::HostDemand { observe: false, ..host.demand.clone() };
+        let alone = super::admit::AdmittedHost { demand: &demand, ..host.clone() };
+        let subjects = [(*source, alone)].into();
+        let only = Admission { hosts: subjects, ..Admission::default() };
+        diff::units(&Draft::of(wanted, census, &only, &BTreeSet::new(), actual))
+    });
+    units.collect()
+}
+
+/// Owned names that no source wants.
+struct Unwanted {
+    going: BTreeSet<Fqdn>,
+    retained: BTreeSet<Fqdn>,
+}
+
+impl Unwanted {
+    fn of(wanted: &Wanted, census: &Census) -> Self {
+        // A refused demand is a demand all the same.
+        let hosts: BTreeSet<&Fqdn> = wanted.hosts.values().map(|demand| &demand.name).collect();
+        let children: BTreeSet<&Fqdn> = wanted.delegations.values().map(|demand| &demand.child).collect();
+        let (mut going, mut retained) = (BTreeSet::new(), BTreeSet::new());
+        for (name, marker) in &census.hosts {
+            match marker.kind {
+                _ if hosts.contains(name) => false,
+                MarkerKind::Retain => retained.insert(name.clone()),
+                MarkerKind::Delete | MarkerKind::Copy => going.insert(name.clone()),
+            };
+        }
+        going.extend(census.delegations.keys().filter(|child| !children.contains(child)).cloned());
+        Self { going, retained }
+    }
+
+    fn situation(&self, wanted: &Wanted, census: &Census) -> Situation {
+        Situation {
+            unwanted: self.going.clone(),
+            owned: census.hosts.len() + census.delegations.len(),
+            any_wanted: !wanted.hosts.is_empty() || !wanted.delegations.is_empty(),
+            complete: wanted.complete,
+            duplicates: census.duplicates.clone(),
+        }
+    }
+}
+
+fn due(verdict: &Verdict) -> BTreeSet<Fqdn> {
+    let due = verdict.fates.iter().filter(|(_, fate)| **fate == Fate::Due);
+    due.map(|(name, _)| name.clone()).collect()
+}
