@@ -2,6 +2,8 @@
 
 pub mod cert;
 pub mod dns;
+pub mod gateway;
+pub mod host;
 pub mod name;
 pub mod record;
 pub mod zone;

@@ -1,0 +1,415 @@
+//! From a valid host and the world around it to what shall be: records, certificate, Gateway, delivered Secret.
+//!
+//! `plan` is total and does nothing: what can't be had is a [`Decision`] with its reason, beside those that can. Apply
+//! executes it, `lamia plan` prints it; both see the same value.
+//!
+//! Each part is decided for itself:
+//!
+//! | situation | records | certificate | gateway and Secret |
+//! |---|---|---|---|
+//! | granted, address known | wanted | wanted | wanted |
+//! | Service known, no address yet | kept | wanted (a certificate needs no address) | wanted |
+//! | Service not found | kept | wanted | kept (where the Secret goes is not known) |
+//! | address lost | wanted, with the last address | wanted | as the Service is known or not |
+//! | grant lost, `Paused` | kept | kept | kept |
+//! | somebody else's claim | none | none | none |
+//!
+//! "Kept" means: do not change, do not remove, do not make. A thing that vanished is never consent to withdraw.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::net::IpAddr;
+
+use lamia_api::common::{DeletionPolicy, Management};
+use lamia_api::host::{KeyAlgorithm, Publish};
+use serde_json::Value;
+
+use super::ObjectKey;
+use super::address::{GatewayAddress, PublicPoint};
+use super::reason::{
+    AcceptedReason, AddressReason, Because, CertificateReason, ConditionReason, GatewayReason, RecordsReason,
+};
+use super::validate::{GatewayChoice, ValidatedHost};
+use crate::gateway::istio;
+use crate::gateway::view::{GatewayView, ReferenceProblem};
+use crate::name::{Fqdn, HostName};
+use crate::record::{RecordType, RecordValue, Rrset, RrsetKey};
+
+/// What one part of a plan says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision<T, R> {
+    /// It shall be so.
+    Want(T),
+    /// What is there stays as it is; nothing is made, changed or removed.
+    Keep(Because<R>),
+    /// It shall not be there.
+    Without(Because<R>),
+}
+
+impl<T, R> Decision<T, R> {
+    /// What is wanted.
+    pub fn wanted(&self) -> Option<&T> {
+        match self {
+            Self::Want(wanted) => Some(wanted),
+            Self::Keep(_) | Self::Without(_) => None,
+        }
+    }
+
+    /// Why nothing is.
+    pub fn because(&self) -> Option<&Because<R>> {
+        match self {
+            Self::Want(_) => None,
+            Self::Keep(because) | Self::Without(because) => Some(because),
+        }
+    }
+}
+
+/// What `plan` must know beyond the spec. The operator gathers it; nothing in it is looked up here.
+#[derive(Clone, Debug)]
+pub struct HostWorld<'a> {
+    /// The cluster id.
+    pub cluster: &'a str,
+    /// The SecuredHost's uid, where its Gateway and VirtualService shall go with it.
+    pub uid: Option<&'a str>,
+    /// Whether grants and claims let it be; `None` while that can't be told yet (no zone read so far).
+    pub admission: Option<&'a Admission>,
+    /// The apex of its zone, if it has one.
+    pub zone: Option<&'a Fqdn>,
+    /// The gateway's Service and address.
+    pub address: &'a GatewayAddress,
+    /// With `ref`: the Gateway, or why it can't be used.
+    pub referenced: Option<Result<&'a GatewayView, ReferenceProblem>>,
+    /// The issuer with `default: true`.
+    pub default_issuer: Option<&'a str>,
+    /// Whether the gateway serves the certificate, or did before the records were published: `WhenServing` asks once.
+    pub has_served: bool,
+}
+
+/// What grants and claims say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// Granted, and nobody else's.
+    Admitted,
+    /// Not, or not any more.
+    NotGranted(Because<AcceptedReason>),
+    /// Somebody else has it.
+    Claimed(Because<AcceptedReason>),
+}
+
+/// The records of a host, in its zone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WantedRecords {
+    /// The zone's apex.
+    pub zone: Fqdn,
+    /// A and AAAA, or CNAME, at the host's name.
+    pub rrsets: BTreeMap<RrsetKey, Rrset>,
+    /// Whether they go when the object goes; stands in the marker.
+    pub deletion_policy: DeletionPolicy,
+}
+
+/// The certificate of a host.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct WantedCertificate {
+    /// The names in it.
+    pub names: Vec<HostName>,
+    /// Name of the ACMEIssuer.
+    pub issuer: String,
+    /// Key algorithm.
+    pub key_algorithm: KeyAlgorithm,
+    /// The CA's profile; `None` is the issuer's.
+    pub profile: Option<String>,
+}
+
+/// What a gateway needs of Lamia.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WantedGateway {
+    /// The Istio Gateway to apply; `None` where it is somebody else's.
+    pub gateway: Option<Value>,
+    /// The VirtualService to apply, with `backend`.
+    pub virtual_service: Option<Value>,
+    /// Where the Secret goes.
+    pub delivery: Decision<ObjectKey, GatewayReason>,
+}
+
+/// Everything that shall be for one host.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HostPlan {
+    /// The SecuredHost.
+    pub object: ObjectKey,
+    /// Its host.
+    pub host: HostName,
+    /// Whether the plan is applied: with `Observe` it is only told, with `Paused` all of it is "keep".
+    pub management: Management,
+    /// Its records.
+    pub records: Decision<WantedRecords, RecordsReason>,
+    /// Its certificate.
+    pub certificate: Decision<WantedCertificate, CertificateReason>,
+    /// Its Gateway, route and Secret.
+    pub gateway: Decision<WantedGateway, GatewayReason>,
+}
+
+/// Decides everything for one host.
+#[must_use]
+pub fn plan(host: &ValidatedHost, world: &HostWorld<'_>) -> HostPlan {
+    let stop = stop(host, world);
+    HostPlan {
+        object: host.object.clone(),
+        host: host.host.clone(),
+        management: host.management,
+        records: stop.decide().unwrap_or_else(|| records(host, world)),
+        certificate: stop.decide().unwrap_or_else(|| certificate(host, world)),
+        gateway: stop.decide().unwrap_or_else(|| gateway(host, world)),
+    }
+}
+
+/// What holds for all parts alike.
+enum Stop {
+    Not,
+    Keep(String),
+    Without(String),
+}
+
+impl Stop {
+    fn decide<T, R: ConditionReason>(&self) -> Option<Decision<T, R>> {
+        match self {
+            Self::Not => None,
+            Self::Keep(message) => Some(Decision::Keep(Because::new(R::WAITING, message.clone()))),
+            Self::Without(message) => Some(Decision::Without(Because::new(R::WAITING, message.clone()))),
+        }
+    }
+}
+
+fn stop(host: &ValidatedHost, world: &HostWorld<'_>) -> Stop {
+    if host.management == Management::Paused {
+        return Stop::Keep("paused: everything stays as it is".to_owned());
+    }
+    match world.admission {
+        Some(Admission::Admitted) => Stop::Not,
+        Some(Admission::NotGranted(because)) => Stop::Keep(because.to_string()),
+        Some(Admission::Claimed(because)) => Stop::Without(because.to_string()),
+        None => Stop::Keep("waits until it is known who may use the host".to_owned()),
+    }
+}
+
+fn records(host: &ValidatedHost, world: &HostWorld<'_>) -> Decision<WantedRecords, RecordsReason> {
+    use RecordsReason as Why;
+    if host.publish == Publish::Never {
+        return Decision::Without(Because::new(Why::NotWanted, "dns.publish is Never: records are yours to make"));
+    }
+    let Some(zone) = world.zone else {
+        return Decision::Keep(Because::new(Why::Waiting, "waits for ZoneReady"));
+    };
+    if world.address.points.is_empty() {
+        return Decision::Keep(Because::new(Why::Waiting, "waits for AddressReady"));
+    }
+    if host.publish == Publish::WhenServing && !world.has_served {
+        let text = "dns.publish is WhenServing: waits until the gateway serves the certificate";
+        return Decision::Keep(Because::new(Why::AwaitingServing, text));
+    }
+    match rrsets(host, zone, &world.address.points) {
+        Ok(rrsets) => {
+            Decision::Want(WantedRecords { zone: zone.clone(), rrsets, deletion_policy: host.deletion_policy })
+        }
+        Err(because) => Decision::Keep(because),
+    }
+}
+
+/// A and AAAA of the addresses; where there are none, a CNAME to the (first) name.
+fn rrsets(
+    host: &ValidatedHost,
+    zone: &Fqdn,
+    points: &BTreeSet<PublicPoint>,
+) -> Result<BTreeMap<RrsetKey, Rrset>, Because<RecordsReason>> {
+    let name = host.host.fqdn();
+    let mut values: BTreeMap<RecordType, BTreeSet<RecordValue>> = BTreeMap::new();
+    for point in points {
+        match point {
+            PublicPoint::Address(IpAddr::V4(ip)) => {
+                values.entry(RecordType::A).or_default().insert(RecordValue::A(*ip));
+            }
+            PublicPoint::Address(IpAddr::V6(ip)) => {
+                values.entry(RecordType::Aaaa).or_default().insert(RecordValue::Aaaa(*ip));
+            }
+            PublicPoint::Name(_) => {}
+        }
+    }
+    let alias = points.iter().find_map(|point| match point {
+        PublicPoint::Name(alias) => Some(alias),
+        PublicPoint::Address(_) => None,
+    });
+    if let (true, Some(alias)) = (values.is_empty(), alias) {
+        if name == zone {
+            let text = format!(
+                "{name} is the zone's own name, which can't be an alias (RFC 1034 §3.6.2), and the gateway has only the name {alias}; \
+                 use a host below it, or give an address as dns.target"
+            );
+            return Err(Because::new(RecordsReason::CnameAtApex, text));
+        }
+        values.entry(RecordType::Cname).or_default().insert(RecordValue::Cname(alias.clone()));
+    }
+    let keyed = |(rtype, values)| (RrsetKey::new(name.clone(), rtype), Rrset { ttl: host.ttl, values });
+    Ok(values.into_iter().map(keyed).collect())
+}
+
+fn certificate(host: &ValidatedHost, world: &HostWorld<'_>) -> Decision<WantedCertificate, CertificateReason> {
+    match host.issuer.as_deref().or(world.default_issuer) {
+        Some(issuer) => Decision::Want(WantedCertificate {
+            names: vec![host.host.clone()],
+            issuer: issuer.to_owned(),
+            key_algorithm: host.key_algorithm,
+            profile: host.profile.clone(),
+        }),
+        None => {
+            let text = "no issuer: set spec.certificate.issuerRef, or default: true on an ACMEIssuer";
+            Decision::Keep(Because::new(CertificateReason::NoIssuer, text))
+        }
+    }
+}
+
+fn gateway(host: &ValidatedHost, world: &HostWorld<'_>) -> Decision<WantedGateway, GatewayReason> {
+    let identity = istio::Identity { cluster: world.cluster, object: &host.object, uid: world.uid };
+    let route = |gateway: &ObjectKey| {
+        host.backend.as_ref().map(|backend| istio::virtual_service(&identity, &host.host, gateway, backend))
+    };
+    match &host.gateway {
+        GatewayChoice::Owned(owned) => {
+            let Some(service) = &world.address.service else {
+                return Decision::Keep(unknown_service(&world.address.because));
+            };
+            let secret = secret_name(&host.object.namespace, &service.namespace, &host.object);
+            let delivery = deliver(&host.object.namespace, &service.namespace, &secret);
+            Decision::Want(WantedGateway {
+                gateway: Some(istio::gateway(&identity, &host.host, host.port, owned, &secret)),
+                virtual_service: route(&host.object),
+                delivery,
+            })
+        }
+        GatewayChoice::Referenced(key) => {
+            let view = match &world.referenced {
+                Some(Ok(view)) => view,
+                Some(Err(problem)) => return Decision::Keep(problem.gateway()),
+                None => return Decision::Keep(unknown_service(&world.address.because)),
+            };
+            Decision::Want(WantedGateway {
+                gateway: None,
+                virtual_service: route(key),
+                delivery: referenced_delivery(host, world, view),
+            })
+        }
+    }
+}
+
+fn unknown_service(because: &Because<AddressReason>) -> Because<GatewayReason> {
+    let text = format!("waits for AddressReady: the gateway's namespace is not known ({})", because.reason.as_str());
+    Because::new(GatewayReason::Waiting, text)
+}
+
+fn referenced_delivery(
+    host: &ValidatedHost,
+    world: &HostWorld<'_>,
+    view: &GatewayView,
+) -> Decision<ObjectKey, GatewayReason> {
+    let Some(service) = &world.address.service else {
+        return Decision::Keep(unknown_service(&world.address.because));
+    };
+    let wanted = secret_name(&view.key.namespace, &service.namespace, &host.object);
+    match view.credential(&host.host, host.port, &wanted) {
+        Ok(secret) => deliver(&view.key.namespace, &service.namespace, &secret),
+        Err(because) => Decision::Keep(because),
+    }
+}
+
+/// The name of a delivered Secret that Lamia chooses itself: `<gateway-namespace>.<name>`. Istio reserves names that
+/// begin with `istio`; where the Gateway's namespace does and the Secret stays in it, `lamia.` goes in front.
+#[must_use]
+pub fn secret_name(gateway_namespace: &str, service_namespace: &str, object: &ObjectKey) -> String {
+    let plain = format!("{gateway_namespace}.{}", object.name);
+    if gateway_namespace == service_namespace && is_reserved(&plain) { format!("lamia.{plain}") } else { plain }
+}
+
+/// Names that Istio reads for itself: its own, the mesh CA's (`cacerts`) and client CAs (`*-cacert`).
+fn is_reserved(secret: &str) -> bool {
+    secret.starts_with("istio") || secret == "cacerts" || secret.ends_with("-cacert")
+}
+
+/// A Secret may go to the Gateway's own namespace under any name that Istio does not reserve, elsewhere only under
+/// `<gateway-namespace>.<name>`: so no namespace can name the Secret of another.
+fn deliver(gateway_namespace: &str, service_namespace: &str, secret: &str) -> Decision<ObjectKey, GatewayReason> {
+    let forbidden = |text: String| Decision::Keep(Because::new(GatewayReason::Forbidden, text));
+    if is_reserved(secret) {
+        return forbidden(format!(
+            "the Secret would be called {secret}, a name that Istio reserves; use a Gateway in a namespace of another name, or another credentialName"
+        ));
+    }
+    let own_prefix = secret.strip_prefix(gateway_namespace).is_some_and(|rest| rest.starts_with('.') && rest.len() > 1);
+    if gateway_namespace != service_namespace && !own_prefix {
+        return forbidden(format!(
+            "the gateway reads Secrets in another namespace than the Gateway's, where Lamia writes only names that begin with {gateway_namespace}.; set credentialName to such a name"
+        ));
+    }
+    Decision::Want(ObjectKey::new(service_namespace, secret))
+}
+
+/// For people: one line a part.
+impl fmt::Display for HostPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} (SecuredHost {}){}", self.host, self.object, mode(self.management))?;
+        write_part(f, "records", &self.records, |records| {
+            let lines = records.rrsets.iter().map(|(key, rrset)| {
+                let values = rrset.values.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+                format!("{key} {values}, ttl {} s, in zone {}", rrset.ttl, records.zone)
+            });
+            lines.collect()
+        })?;
+        write_part(f, "certificate", &self.certificate, |certificate| {
+            let names = certificate.names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            let profile = certificate.profile.as_ref().map(|it| format!(", profile {it}")).unwrap_or_default();
+            vec![format!("{names} from ACMEIssuer {}, {:?}{profile}", certificate.issuer, certificate.key_algorithm)]
+        })?;
+        write_part(f, "gateway", &self.gateway, |gateway| {
+            let applied = [("Gateway", &gateway.gateway), ("VirtualService", &gateway.virtual_service)];
+            let mut lines: Vec<String> = applied
+                .into_iter()
+                .filter(|(_, object)| object.is_some())
+                .map(|(kind, _)| format!("Istio {kind} {}", self.object))
+                .collect();
+            if gateway.gateway.is_none() {
+                lines.insert(0, "somebody else's Gateway, only read".to_owned());
+            }
+            lines
+        })?;
+        match &self.gateway {
+            Decision::Want(gateway) => write_part(f, "secret", &gateway.delivery, |key| vec![key.to_string()]),
+            Decision::Keep(_) | Decision::Without(_) => Ok(()),
+        }
+    }
+}
+
+fn mode(management: Management) -> &'static str {
+    match management {
+        Management::Active => "",
+        Management::Observe => ", observed only: nothing of this is done",
+        Management::Paused => ", paused",
+    }
+}
+
+fn write_part<T, R: ConditionReason>(
+    f: &mut fmt::Formatter<'_>,
+    part: &str,
+    decision: &Decision<T, R>,
+    lines: impl Fn(&T) -> Vec<String>,
+) -> fmt::Result {
+    let lines = match decision {
+        Decision::Want(wanted) => lines(wanted),
+        Decision::Keep(because) => vec![format!("as it is: {}", because.message)],
+        Decision::Without(because) => vec![format!("none: {}", because.message)],
+    };
+    for (position, line) in lines.iter().enumerate() {
+        let label = if position == 0 { part } else { "" };
+        writeln!(f, "  {label:<12} {line}")?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
