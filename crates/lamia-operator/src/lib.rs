@@ -1,4 +1,6 @@
 //! lamia-operator
 
+pub mod http;
 pub mod lease;
+pub mod metrics;
 pub mod queue;
