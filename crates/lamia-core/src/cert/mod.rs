@@ -12,6 +12,7 @@
 //! | [`secret`] | what are things called, and where do they lie? |
 
 pub mod budget;
+pub mod caa;
 pub mod checks;
 pub mod gate;
 pub mod order;
