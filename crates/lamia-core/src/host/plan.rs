@@ -16,12 +16,12 @@
 //!
 //! "Kept" means: do not change, do not remove, do not make. A thing that vanished is never consent to withdraw.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
 
-use lamia_api::common::{DeletionPolicy, Management};
-use lamia_api::host::{KeyAlgorithm, Publish};
+use lamia_api::common::Management;
+use lamia_api::host::{KeyAlgorithm, Publish, SecuredHostSpec};
 use serde_json::Value;
 
 use super::ObjectKey;
@@ -30,10 +30,12 @@ use super::reason::{
     AcceptedReason, AddressReason, Because, CertificateReason, ConditionReason, GatewayReason, RecordsReason,
 };
 use super::validate::{GatewayChoice, ValidatedHost};
+use crate::cert::secret::{check_delivered_name, delivered_name};
+use crate::dns::ownership::OwnerHash;
+use crate::dns::wanted::{HostDemand, Target};
 use crate::gateway::istio;
 use crate::gateway::view::{GatewayView, ReferenceProblem};
 use crate::name::{Fqdn, HostName};
-use crate::record::{RecordType, RecordValue, Rrset, RrsetKey};
 
 /// What one part of a plan says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,17 +98,6 @@ pub enum Admission {
     Claimed(Because<AcceptedReason>),
 }
 
-/// The records of a host, in its zone.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WantedRecords {
-    /// The zone's apex.
-    pub zone: Fqdn,
-    /// A and AAAA, or CNAME, at the host's name.
-    pub rrsets: BTreeMap<RrsetKey, Rrset>,
-    /// Whether they go when the object goes; stands in the marker.
-    pub deletion_policy: DeletionPolicy,
-}
-
 /// The certificate of a host.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct WantedCertificate {
@@ -140,12 +131,26 @@ pub struct HostPlan {
     pub host: HostName,
     /// Whether the plan is applied: with `Observe` it is only told, with `Paused` all of it is "keep".
     pub management: Management,
-    /// Its records.
-    pub records: Decision<WantedRecords, RecordsReason>,
+    /// The apex of its zone.
+    pub zone: Option<Fqdn>,
+    /// Its records: what it demands of the zone.
+    pub records: Decision<HostDemand, RecordsReason>,
     /// Its certificate.
     pub certificate: Decision<WantedCertificate, CertificateReason>,
     /// Its Gateway, route and Secret.
     pub gateway: Decision<WantedGateway, GatewayReason>,
+}
+
+impl HostPlan {
+    /// What to tell the zone: the wanted records, or to keep those that are there. `None`: nothing is wanted of it.
+    #[must_use]
+    pub fn demand(&self, host: &ValidatedHost) -> Option<HostDemand> {
+        match &self.records {
+            Decision::Want(wanted) => Some(wanted.clone()),
+            Decision::Keep(_) => Some(demand(host, Target::Keep)),
+            Decision::Without(_) => None,
+        }
+    }
 }
 
 /// Decides everything for one host.
@@ -156,6 +161,7 @@ pub fn plan(host: &ValidatedHost, world: &HostWorld<'_>) -> HostPlan {
         object: host.object.clone(),
         host: host.host.clone(),
         management: host.management,
+        zone: world.zone.cloned(),
         records: stop.decide().unwrap_or_else(|| records(host, world)),
         certificate: stop.decide().unwrap_or_else(|| certificate(host, world)),
         gateway: stop.decide().unwrap_or_else(|| gateway(host, world)),
@@ -191,7 +197,7 @@ fn stop(host: &ValidatedHost, world: &HostWorld<'_>) -> Stop {
     }
 }
 
-fn records(host: &ValidatedHost, world: &HostWorld<'_>) -> Decision<WantedRecords, RecordsReason> {
+fn records(host: &ValidatedHost, world: &HostWorld<'_>) -> Decision<HostDemand, RecordsReason> {
     use RecordsReason as Why;
     if host.publish == Publish::Never {
         return Decision::Without(Because::new(Why::NotWanted, "dns.publish is Never: records are yours to make"));
@@ -199,56 +205,67 @@ fn records(host: &ValidatedHost, world: &HostWorld<'_>) -> Decision<WantedRecord
     let Some(zone) = world.zone else {
         return Decision::Keep(Because::new(Why::Waiting, "waits for ZoneReady"));
     };
-    if world.address.points.is_empty() {
+    let Some(target) = target(&world.address.points) else {
         return Decision::Keep(Because::new(Why::Waiting, "waits for AddressReady"));
-    }
+    };
     if host.publish == Publish::WhenServing && !world.has_served {
         let text = "dns.publish is WhenServing: waits until the gateway serves the certificate";
         return Decision::Keep(Because::new(Why::AwaitingServing, text));
     }
-    match rrsets(host, zone, &world.address.points) {
-        Ok(rrsets) => {
-            Decision::Want(WantedRecords { zone: zone.clone(), rrsets, deletion_policy: host.deletion_policy })
+    match target {
+        Target::Alias(alias) if host.host.fqdn() == zone => {
+            let text = format!(
+                "{zone} is the zone's own name, which can't be an alias (RFC 1034 §3.6.2), and the gateway has only the name {alias}; \
+                 use a host below it, or give an address as dns.target"
+            );
+            Decision::Keep(Because::new(Why::CNAMEAtApex, text))
         }
-        Err(because) => Decision::Keep(because),
+        target => Decision::Want(demand(host, target)),
     }
 }
 
-/// A and AAAA of the addresses; where there are none, a CNAME to the (first) name.
-fn rrsets(
-    host: &ValidatedHost,
-    zone: &Fqdn,
-    points: &BTreeSet<PublicPoint>,
-) -> Result<BTreeMap<RrsetKey, Rrset>, Because<RecordsReason>> {
-    let name = host.host.fqdn();
-    let mut values: BTreeMap<RecordType, BTreeSet<RecordValue>> = BTreeMap::new();
-    for point in points {
-        match point {
-            PublicPoint::Address(IpAddr::V4(ip)) => {
-                values.entry(RecordType::A).or_default().insert(RecordValue::A(*ip));
-            }
-            PublicPoint::Address(IpAddr::V6(ip)) => {
-                values.entry(RecordType::Aaaa).or_default().insert(RecordValue::Aaaa(*ip));
-            }
-            PublicPoint::Name(_) => {}
-        }
+/// The addresses; where there are none, the (first) name.
+fn target(points: &BTreeSet<PublicPoint>) -> Option<Target> {
+    let addresses: BTreeSet<IpAddr> = points
+        .iter()
+        .filter_map(|point| match point {
+            PublicPoint::Address(address) => Some(*address),
+            PublicPoint::Name(_) => None,
+        })
+        .collect();
+    if !addresses.is_empty() {
+        return Some(Target::Addresses(addresses));
     }
-    let alias = points.iter().find_map(|point| match point {
-        PublicPoint::Name(alias) => Some(alias),
+    points.iter().find_map(|point| match point {
+        PublicPoint::Name(alias) => Some(Target::Alias(alias.clone())),
         PublicPoint::Address(_) => None,
-    });
-    if let (true, Some(alias)) = (values.is_empty(), alias) {
-        if name == zone {
-            let text = format!(
-                "{name} is the zone's own name, which can't be an alias (RFC 1034 §3.6.2), and the gateway has only the name {alias}; \
-                 use a host below it, or give an address as dns.target"
-            );
-            return Err(Because::new(RecordsReason::CnameAtApex, text));
-        }
-        values.entry(RecordType::Cname).or_default().insert(RecordValue::Cname(alias.clone()));
+    })
+}
+
+fn demand(host: &ValidatedHost, target: Target) -> HostDemand {
+    HostDemand {
+        name: host.host.fqdn().clone(),
+        owner: OwnerHash::of(&host.object.to_string()),
+        target,
+        ttl: host.ttl,
+        deletion: host.deletion_policy,
+        observe: host.management == Management::Observe,
     }
-    let keyed = |(rtype, values)| (RrsetKey::new(name.clone(), rtype), Rrset { ttl: host.ttl, values });
-    Ok(values.into_iter().map(keyed).collect())
+}
+
+/// What an object whose spec is not accepted (any more) still demands: that its records stay as they are. `None` where
+/// even the host can't be read; the host is immutable, so such an object never had any.
+#[must_use]
+pub fn kept_demand(object: &ObjectKey, spec: &SecuredHostSpec) -> Option<HostDemand> {
+    let host = HostName::parse(&spec.host).ok()?;
+    Some(HostDemand {
+        name: host.fqdn().clone(),
+        owner: OwnerHash::of(&object.to_string()),
+        target: Target::Keep,
+        ttl: spec.dns.ttl,
+        deletion: spec.deletion_policy,
+        observe: spec.management == Management::Observe,
+    })
 }
 
 fn certificate(host: &ValidatedHost, world: &HostWorld<'_>) -> Decision<WantedCertificate, CertificateReason> {
@@ -276,12 +293,14 @@ fn gateway(host: &ValidatedHost, world: &HostWorld<'_>) -> Decision<WantedGatewa
             let Some(service) = &world.address.service else {
                 return Decision::Keep(unknown_service(&world.address.because));
             };
-            let secret = secret_name(&host.object.namespace, &service.namespace, &host.object);
-            let delivery = deliver(&host.object.namespace, &service.namespace, &secret);
+            let secret = match delivered_name(&host.object.namespace, &service.namespace, &host.object.name) {
+                Ok(secret) => secret,
+                Err(error) => return Decision::Keep(Because::new(GatewayReason::Forbidden, error.to_string())),
+            };
             Decision::Want(WantedGateway {
                 gateway: Some(istio::gateway(&identity, &host.host, host.port, owned, &secret)),
                 virtual_service: route(&host.object),
-                delivery,
+                delivery: Decision::Want(ObjectKey::new(service.namespace.clone(), secret)),
             })
         }
         GatewayChoice::Referenced(key) => {
@@ -312,42 +331,29 @@ fn referenced_delivery(
     let Some(service) = &world.address.service else {
         return Decision::Keep(unknown_service(&world.address.because));
     };
-    let wanted = secret_name(&view.key.namespace, &service.namespace, &host.object);
-    match view.credential(&host.host, host.port, &wanted) {
-        Ok(secret) => deliver(&view.key.namespace, &service.namespace, &secret),
+    let wanted = delivered_name(&view.key.namespace, &service.namespace, &host.object.name);
+    let found = wanted
+        .map_err(|error| Because::new(GatewayReason::Forbidden, error.to_string()))
+        .and_then(|wanted| view.credential(&host.host, host.port, &wanted))
+        .and_then(|secret| check_named(&view.key.namespace, &service.namespace, &secret).map(|()| secret));
+    match found {
+        Ok(secret) => Decision::Want(ObjectKey::new(service.namespace.clone(), secret)),
         Err(because) => Decision::Keep(because),
     }
 }
 
-/// The name of a delivered Secret that Lamia chooses itself: `<gateway-namespace>.<name>`. Istio reserves names that
-/// begin with `istio`; where the Gateway's namespace does and the Secret stays in it, `lamia.` goes in front.
-#[must_use]
-pub fn secret_name(gateway_namespace: &str, service_namespace: &str, object: &ObjectKey) -> String {
-    let plain = format!("{gateway_namespace}.{}", object.name);
-    if gateway_namespace == service_namespace && is_reserved(&plain) { format!("lamia.{plain}") } else { plain }
-}
-
-/// Names that Istio reads for itself: its own, the mesh CA's (`cacerts`) and client CAs (`*-cacert`).
-fn is_reserved(secret: &str) -> bool {
-    secret.starts_with("istio") || secret == "cacerts" || secret.ends_with("-cacert")
-}
-
-/// A Secret may go to the Gateway's own namespace under any name that Istio does not reserve, elsewhere only under
-/// `<gateway-namespace>.<name>`: so no namespace can name the Secret of another.
-fn deliver(gateway_namespace: &str, service_namespace: &str, secret: &str) -> Decision<ObjectKey, GatewayReason> {
-    let forbidden = |text: String| Decision::Keep(Because::new(GatewayReason::Forbidden, text));
-    if is_reserved(secret) {
-        return forbidden(format!(
-            "the Secret would be called {secret}, a name that Istio reserves; use a Gateway in a namespace of another name, or another credentialName"
-        ));
+/// A Secret that a Gateway names may lie in the Gateway's own namespace under any name that Istio does not reserve,
+/// elsewhere only under `<gateway-namespace>.<name>`: so no namespace can name the Secret of another.
+fn check_named(gateway_namespace: &str, service_namespace: &str, secret: &str) -> Result<(), Because<GatewayReason>> {
+    let forbidden = |text: String| Because::new(GatewayReason::Forbidden, text);
+    check_delivered_name(secret).map_err(|error| forbidden(error.to_string()))?;
+    let prefixed = secret.strip_prefix(gateway_namespace).is_some_and(|rest| rest.starts_with('.'));
+    if gateway_namespace == service_namespace || prefixed {
+        return Ok(());
     }
-    let own_prefix = secret.strip_prefix(gateway_namespace).is_some_and(|rest| rest.starts_with('.') && rest.len() > 1);
-    if gateway_namespace != service_namespace && !own_prefix {
-        return forbidden(format!(
-            "the gateway reads Secrets in another namespace than the Gateway's, where Lamia writes only names that begin with {gateway_namespace}.; set credentialName to such a name"
-        ));
-    }
-    Decision::Want(ObjectKey::new(service_namespace, secret))
+    Err(forbidden(format!(
+        "the gateway's pods read Secrets in another namespace than this Gateway's, where Lamia writes only names that begin with {gateway_namespace}.; change credentialName: {secret} to such a name"
+    )))
 }
 
 /// For people: one line a part.
@@ -355,9 +361,11 @@ impl fmt::Display for HostPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} (SecuredHost {}){}", self.host, self.object, mode(self.management))?;
         write_part(f, "records", &self.records, |records| {
-            let lines = records.rrsets.iter().map(|(key, rrset)| {
+            let zone = self.zone.as_ref().map(|zone| format!(", in zone {zone}")).unwrap_or_default();
+            let rrsets = records.rrsets();
+            let lines = rrsets.iter().map(|(key, rrset)| {
                 let values = rrset.values.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-                format!("{key} {values}, ttl {} s, in zone {}", rrset.ttl, records.zone)
+                format!("{key} {values}, ttl {} s{zone}", rrset.ttl)
             });
             lines.collect()
         })?;

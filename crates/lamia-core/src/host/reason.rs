@@ -216,7 +216,11 @@ reasons! {
         /// They would hide names that a wildcard answers for (RFC 4592 §2.2.2).
         ShadowsWildcard => False,
         /// The zone's own name can't be an alias (RFC 1034 §3.6.2).
-        CnameAtApex => False,
+        CNAMEAtApex => False,
+        /// The zone has the name from another object.
+        HostClaimed => False,
+        /// The name can't stand in this zone.
+        Invalid => False,
         /// The provider refuses the credential, or what it may do does not suffice.
         Unauthorized => False,
         /// The provider refuses these records.
@@ -249,14 +253,10 @@ reasons! {
         CAAForbids => False,
         /// The challenge is not at every authoritative server yet.
         AwaitingDNS => Unknown,
-        /// An order is under way.
+        /// An order is under way, or is tried again.
         Ordering => Unknown,
         /// A rate limit of the CA; it refills by itself.
         RateLimited => Unknown,
-        /// The CA can't be reached or fails.
-        CAUnavailable => Unknown,
-        /// The last attempt failed; another follows.
-        Retrying => Unknown,
         /// The CA will not issue for this name.
         Refused => False,
         /// Somebody else's record is where the challenge belongs.

@@ -1,5 +1,7 @@
 //! Plans of typical hosts, as `lamia plan` prints them, and each part's refusals.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::super::validate::validate;
@@ -52,10 +54,6 @@ fn world<'a>(address: &'a GatewayAddress, zone: &'a Fqdn) -> HostWorld<'a> {
     }
 }
 
-fn delivery(plan: &HostPlan) -> &Decision<ObjectKey, GatewayReason> {
-    &plan.gateway.wanted().expect("a gateway").delivery
-}
-
 fn records_reason(plan: &HostPlan) -> Option<RecordsReason> {
     plan.records.because().map(|because| because.reason)
 }
@@ -104,12 +102,11 @@ fn a_load_balancer_with_a_name_makes_an_alias_but_not_at_the_apex() {
     let plan_of = |name: &str| plan(&host(json!({ "host": name })), &world(&address, &zone));
 
     let below = plan_of("shop.example.org");
-    let rrsets = &below.records.wanted().expect("wanted").rrsets;
-    let types: Vec<_> = rrsets.keys().map(|key| key.rtype).collect();
-    assert_eq!(types, [RecordType::Cname]);
+    let alias = Fqdn::parse("lb.example.net").expect("a name");
+    assert_eq!(below.records.wanted().expect("wanted").target, Target::Alias(alias));
 
     let apex = plan_of("example.org");
-    assert_eq!(records_reason(&apex), Some(RecordsReason::CnameAtApex));
+    assert_eq!(records_reason(&apex), Some(RecordsReason::CNAMEAtApex));
     assert!(apex.certificate.wanted().is_some(), "the rest goes on");
 }
 
@@ -117,8 +114,8 @@ fn a_load_balancer_with_a_name_makes_an_alias_but_not_at_the_apex() {
 fn addresses_come_before_a_name() {
     let (address, zone) = (address("istio-ingress", &["lb.example.net", "192.0.2.1"]), zone());
     let plan = plan(&host(json!({ "host": "example.org" })), &world(&address, &zone));
-    let types: Vec<_> = plan.records.wanted().expect("wanted").rrsets.keys().map(|key| key.rtype).collect();
-    assert_eq!(types, [RecordType::A]);
+    let addresses = BTreeSet::from([IpAddr::from([192, 0, 2, 1])]);
+    assert_eq!(plan.records.wanted().expect("wanted").target, Target::Addresses(addresses));
 }
 
 #[test]
@@ -167,19 +164,44 @@ fn a_certificate_needs_an_issuer_and_no_address() {
 fn the_secret_goes_to_the_gateway_pods_under_a_name_nobody_else_can_have() {
     let zone = zone();
     for (namespace, service_namespace, expected) in [
-        ("team", "istio-ingress", Some("istio-ingress/team.shop")),
-        ("team", "team", Some("team/team.shop")),
-        ("istio-ingress", "istio-ingress", Some("istio-ingress/lamia.istio-ingress.shop")),
-        ("istio-apps", "istio-ingress", None),
+        ("team", "istio-ingress", Ok("istio-ingress/team.shop")),
+        ("team", "team", Ok("team/shop")),
+        ("istio-ingress", "istio-ingress", Ok("istio-ingress/shop")),
+        ("istio-apps", "istio-ingress", Err(GatewayReason::Forbidden)),
     ] {
         let address = address(service_namespace, &["192.0.2.1"]);
         let plan = plan(&host_in(namespace, json!({})), &world(&address, &zone));
-        match (delivery(&plan), expected) {
-            (Decision::Want(secret), Some(expected)) => assert_eq!(secret.to_string(), expected),
-            (Decision::Keep(because), None) => assert_eq!(because.reason, GatewayReason::Forbidden),
-            (other, _) => panic!("{namespace} → {service_namespace}: {other:?}"),
-        }
+        let found = match &plan.gateway {
+            Decision::Want(WantedGateway { delivery: Decision::Want(secret), .. }) => Ok(secret.to_string()),
+            other => Err(other.because().expect("a reason").reason),
+        };
+        assert_eq!(found, expected.map(str::to_owned), "{namespace} → {service_namespace}");
     }
+}
+
+#[test]
+fn what_is_kept_is_told_to_the_zone_and_what_is_another_s_is_not() {
+    let (address, zone) = (unfound(), zone());
+    let host = host(json!({}));
+    let waiting = plan(&host, &world(&address, &zone)).demand(&host).expect("a demand");
+    assert_eq!(waiting.target, Target::Keep);
+
+    let claimed = Admission::Claimed(Because::new(AcceptedReason::HostClaimed, "another namespace has this host"));
+    let lost = plan(&host, &HostWorld { admission: Some(&claimed), ..world(&address, &zone) });
+    assert_eq!(lost.demand(&host), None);
+}
+
+#[test]
+fn an_object_that_became_invalid_keeps_its_records() {
+    let object = ObjectKey::new("team", "shop");
+    let spec = |host: &str| {
+        let spec = json!({ "host": host, "certificate": { "scope": "Zone" } });
+        serde_json::from_value::<SecuredHostSpec>(spec).expect("a spec of the API's shape")
+    };
+    let kept = kept_demand(&object, &spec("Shop.example.org")).expect("a demand");
+    assert_eq!((kept.name.as_str(), kept.target), ("shop.example.org", Target::Keep));
+    assert_eq!(kept.owner, OwnerHash::of("team/shop"));
+    assert_eq!(kept_demand(&object, &spec("shop")), None);
 }
 
 #[test]
