@@ -14,6 +14,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::later;
+use crate::host::reason::{Because, CertificateReason, Truth};
 
 /// How long an unknown fact may hold an attempt back.
 pub const PATIENCE: SignedDuration = SignedDuration::from_mins(2);
@@ -21,17 +22,6 @@ pub const PATIENCE: SignedDuration = SignedDuration::from_mins(2);
 pub const RECHECK_FIRST: SignedDuration = SignedDuration::from_secs(30);
 /// The longest such pause.
 pub const RECHECK_MOST: SignedDuration = SignedDuration::from_mins(15);
-
-/// Three-valued, as conditions are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Truth {
-    /// It is so.
-    True,
-    /// It is not so; somebody must act.
-    False,
-    /// Not observed, or not observable just now.
-    Unknown,
-}
 
 /// A fact that gates attempts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,12 +76,8 @@ pub enum Gate {
     Held {
         /// Ask again then; earlier when an event says that a fact changed.
         until: Option<Timestamp>,
-        /// The condition's reason.
-        reason: &'static str,
-        /// The condition's message: stable text.
-        message: String,
-        /// Whether somebody must act (`False`) or time is at work (`Unknown`).
-        truth: Truth,
+        /// The condition that says so.
+        because: Because<CertificateReason>,
     },
 }
 
@@ -99,13 +85,13 @@ pub enum Gate {
 #[must_use]
 pub fn gate(facts: &GateFacts, now: Timestamp) -> Gate {
     if facts.zone_ready.truth != Truth::True {
-        return held(&facts.zone_ready, super::retry::reason::AWAITING_DNS, now);
+        return held(&facts.zone_ready, CertificateReason::AwaitingDNS, now);
     }
     if !facts.renewal_due && holds_back(&facts.delegated, now) {
-        return held(&facts.delegated, super::retry::reason::AWAITING_DNS, now);
+        return held(&facts.delegated, CertificateReason::AwaitingDNS, now);
     }
     if holds_back(&facts.caa, now) {
-        return held(&facts.caa, super::retry::reason::CAA_FORBIDS, now);
+        return held(&facts.caa, CertificateReason::CAAForbids, now);
     }
     Gate::Open
 }
@@ -128,16 +114,16 @@ fn holds_back(fact: &Fact, now: Timestamp) -> bool {
     }
 }
 
-fn held(fact: &Fact, reason: &'static str, now: Timestamp) -> Gate {
+fn held(fact: &Fact, reason: CertificateReason, now: Timestamp) -> Gate {
     let reason = match (reason, fact.truth) {
-        (super::retry::reason::CAA_FORBIDS, Truth::Unknown) => super::retry::reason::AWAITING_DNS,
+        (CertificateReason::CAAForbids, Truth::Unknown) => CertificateReason::AwaitingDNS,
         _ => reason,
     };
     let recheck = later(now, now.duration_since(fact.since).clamp(RECHECK_FIRST, RECHECK_MOST));
     let end_of_patience = later(fact.since, PATIENCE);
     let until =
         if fact.truth == Truth::Unknown && now < end_of_patience { recheck.min(end_of_patience) } else { recheck };
-    Gate::Held { until: Some(until), reason, message: fact.message.clone(), truth: fact.truth }
+    Gate::Held { until: Some(until), because: Because::new(reason, fact.message.clone()) }
 }
 
 #[cfg(test)]
@@ -166,10 +152,10 @@ mod tests {
         Fact::unknown(ago(seconds), "unknown")
     }
 
-    fn reason(facts: GateFacts) -> Option<&'static str> {
+    fn reason(facts: GateFacts) -> Option<CertificateReason> {
         match gate(&facts, NOW) {
             Gate::Open => None,
-            Gate::Held { reason, .. } => Some(reason),
+            Gate::Held { because, .. } => Some(because.reason),
         }
     }
 
@@ -177,18 +163,26 @@ mod tests {
     fn each_row_of_the_table() {
         let table = [
             ("all True", facts(yes(), yes(), yes(), false), None),
-            ("zone False", facts(no(), yes(), yes(), false), Some("AwaitingDNS")),
-            ("zone Unknown for long", facts(open_question(999), yes(), yes(), false), Some("AwaitingDNS")),
-            ("zone False, renewal", facts(no(), yes(), yes(), true), Some("AwaitingDNS")),
-            ("delegated False", facts(yes(), no(), yes(), false), Some("AwaitingDNS")),
+            ("zone False", facts(no(), yes(), yes(), false), Some(CertificateReason::AwaitingDNS)),
+            (
+                "zone Unknown for long",
+                facts(open_question(999), yes(), yes(), false),
+                Some(CertificateReason::AwaitingDNS),
+            ),
+            ("zone False, renewal", facts(no(), yes(), yes(), true), Some(CertificateReason::AwaitingDNS)),
+            ("delegated False", facts(yes(), no(), yes(), false), Some(CertificateReason::AwaitingDNS)),
             ("delegated False, renewal", facts(yes(), no(), yes(), true), None),
-            ("delegated Unknown, new", facts(yes(), open_question(119), yes(), false), Some("AwaitingDNS")),
+            (
+                "delegated Unknown, new",
+                facts(yes(), open_question(119), yes(), false),
+                Some(CertificateReason::AwaitingDNS),
+            ),
             ("delegated Unknown, old", facts(yes(), open_question(120), yes(), false), None),
-            ("CAA False", facts(yes(), yes(), no(), false), Some("CAAForbids")),
-            ("CAA False, renewal", facts(yes(), yes(), no(), true), Some("CAAForbids")),
-            ("CAA Unknown, new", facts(yes(), yes(), open_question(5), false), Some("AwaitingDNS")),
+            ("CAA False", facts(yes(), yes(), no(), false), Some(CertificateReason::CAAForbids)),
+            ("CAA False, renewal", facts(yes(), yes(), no(), true), Some(CertificateReason::CAAForbids)),
+            ("CAA Unknown, new", facts(yes(), yes(), open_question(5), false), Some(CertificateReason::AwaitingDNS)),
             ("CAA Unknown, old", facts(yes(), yes(), open_question(121), false), None),
-            ("zone before CAA", facts(no(), no(), no(), false), Some("AwaitingDNS")),
+            ("zone before CAA", facts(no(), no(), no(), false), Some(CertificateReason::AwaitingDNS)),
         ];
         for (what, facts, expected) in table {
             assert_eq!(reason(facts), expected, "{what}");

@@ -1,46 +1,24 @@
 //! What follows from a failure on the way to a certificate: the condition's reason, its text, and the pause. The one place
 //! where that is decided.
 //!
-//! | failure | reason | somebody must act | first pause | longest |
-//! |---|---|---|---|---|
-//! | the CA can't be reached, hangs, answers nonsense, 5xx, `serverInternal`, `badNonce` | `Ordering` | no | 5 s | 10 min |
-//! | `rateLimited`, 429 | `RateLimited` | no | 1 min | 1 h |
-//! | `caa` | `CAAForbids` | yes | 5 min | 6 h |
-//! | a name's validation failed: `dns`, `connection`, `incorrectResponse`, `unauthorized`, … of an order | `AwaitingDNS` | no | 1 min | 6 h |
-//! | refused on the CA's own grounds: `rejectedIdentifier`, `malformed`, `accountDoesNotExist`, … | `Refused` | yes | 1 h | 24 h |
-//! | the order expired, is unknown to the CA, or was deactivated | `Ordering` | no | 5 s | 1 h |
-//! | the certificate does not fit what was ordered | `Refused` | yes | 1 h | 24 h |
+//! | failure | reason | first pause | longest |
+//! |---|---|---|---|
+//! | the CA can't be reached, hangs, answers nonsense, 5xx, `serverInternal`, `badNonce` | `CAUnavailable` | 5 s | 10 min |
+//! | `rateLimited`, 429 | `RateLimited` | 1 min | 1 h |
+//! | `caa` | `CAAForbids` | 5 min | 6 h |
+//! | a name's validation failed: `dns`, `connection`, `incorrectResponse`, `unauthorized`, … of an order | `Retrying` | 1 min | 6 h |
+//! | refused on the CA's own grounds: `rejectedIdentifier`, `malformed`, `accountDoesNotExist`, … | `Refused` | 1 h | 24 h |
+//! | the order expired, is unknown to the CA, or was deactivated | `Retrying` | 5 s | 1 h |
+//! | the certificate does not fit what was ordered | `Refused` | 1 h | 24 h |
 //!
 //! The pause doubles with each failure in a row and is spread by ±10 %; the CA's `Retry-After` overrides it when it is later (at most a day
 //! ahead is believed). Texts are ours and stable: the CA's own words go to the log.
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::gate::Truth;
 use super::order::{AcmeProblem, Authorization, OrderSnapshot, OrderStatus, ValidationStatus};
 use super::{later, share};
-
-/// The reasons of `CertificateReady`, as they stand in status.
-pub mod reason {
-    /// CAA records forbid this CA.
-    pub const CAA_FORBIDS: &str = "CAAForbids";
-    /// The challenge waits for DNS.
-    pub const AWAITING_DNS: &str = "AwaitingDNS";
-    /// An order is under way.
-    pub const ORDERING: &str = "Ordering";
-    /// A budget, or the CA, says later.
-    pub const RATE_LIMITED: &str = "RateLimited";
-    /// The CA said no.
-    pub const REFUSED: &str = "Refused";
-    /// The certificate in hand is no longer valid.
-    pub const EXPIRED: &str = "Expired";
-    /// There is no issuer of that name, or it is not ready.
-    pub const ISSUER_NOT_READY: &str = "IssuerNotReady";
-    /// A valid certificate is in hand.
-    pub const ISSUED: &str = "Issued";
-    /// Nobody needs the certificate; it is kept for a while.
-    pub const PARKED: &str = "Parked";
-}
+use crate::host::reason::{Because, CertificateReason};
 
 /// What failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,12 +48,8 @@ pub enum Failure<'a> {
 /// What to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    /// The condition's reason, one of [`reason`].
-    pub reason: &'static str,
-    /// `False` when somebody must act, `Unknown` when Lamia or time is at work.
-    pub truth: Truth,
-    /// The condition's message: stable text.
-    pub message: String,
+    /// The condition that says so.
+    pub because: Because<CertificateReason>,
     /// No word to the CA before.
     pub until: Timestamp,
     /// Whether the order under way, if any, is given up.
@@ -96,15 +70,15 @@ enum Class {
 }
 
 impl Class {
-    /// Reason, truth, first and longest pause in seconds.
-    fn row(self) -> (&'static str, Truth, i64, i64) {
+    /// Reason, first and longest pause in seconds.
+    fn row(self) -> (CertificateReason, i64, i64) {
         match self {
-            Self::Unreachable => (reason::ORDERING, Truth::Unknown, 5, 600),
-            Self::RateLimited => (reason::RATE_LIMITED, Truth::Unknown, 60, 3_600),
-            Self::Caa => (reason::CAA_FORBIDS, Truth::False, 300, 21_600),
-            Self::Validation => (reason::AWAITING_DNS, Truth::Unknown, 60, 21_600),
-            Self::Refused => (reason::REFUSED, Truth::False, 3_600, 86_400),
-            Self::OrderOver => (reason::ORDERING, Truth::Unknown, 5, 3_600),
+            Self::Unreachable => (CertificateReason::CAUnavailable, 5, 600),
+            Self::RateLimited => (CertificateReason::RateLimited, 60, 3_600),
+            Self::Caa => (CertificateReason::CAAForbids, 300, 21_600),
+            Self::Validation => (CertificateReason::Retrying, 60, 21_600),
+            Self::Refused => (CertificateReason::Refused, 3_600, 86_400),
+            Self::OrderOver => (CertificateReason::Retrying, 5, 3_600),
         }
     }
 }
@@ -113,11 +87,12 @@ impl Class {
 #[must_use]
 pub fn decide(failure: &Failure<'_>, attempt: u32, now: Timestamp, seed: u64) -> Verdict {
     let (class, message, gives_up_order) = judge(failure);
-    let (reason, truth, first, longest) = class.row();
+    let (reason, first, longest) = class.row();
     let paused = later(now, pause(first, longest, attempt, seed));
     let furthest = later(now, SignedDuration::from_hours(24));
     let until = asked(failure).map_or(paused, |asked| asked.min(furthest).max(paused));
-    Verdict { reason, truth, message, until, gives_up_order, failed_validation: class == Class::Validation }
+    let because = Because::new(reason, message);
+    Verdict { because, until, gives_up_order, failed_validation: class == Class::Validation }
 }
 
 /// The pause after `attempt` failures in a row: doubling from `first` to `longest` seconds, ±10 % by the seed.

@@ -1,5 +1,6 @@
 use super::super::order::{Authorization, Dns01};
 use super::*;
+use crate::host::reason::ConditionReason;
 use crate::name::Fqdn;
 
 const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
@@ -47,8 +48,8 @@ fn said<'a>(problem: &'a AcmeProblem, status: u16) -> Failure<'a> {
     Failure::Problem { problem, status, retry_at: None }
 }
 
-/// One row: what failed, and the reason, truth, whether the order is given up, and the seconds of the first pause.
-type Row<'a> = (&'a str, Failure<'a>, &'a str, Truth, bool, i64);
+/// One row: what failed, and the reason, whether the order is given up, and the seconds of the first pause.
+type Row<'a> = (&'a str, Failure<'a>, &'a str, bool, i64);
 
 #[test]
 fn each_row_of_the_table() {
@@ -63,34 +64,33 @@ fn each_row_of_the_table() {
     let expired = order(OrderStatus::Pending, Vec::new(), None);
     let closed = order(OrderStatus::Invalid, Vec::new(), None);
     let refused = order(OrderStatus::Invalid, Vec::new(), Some(problem("badCSR")));
-    let (unknown, wrong) = (Truth::Unknown, Truth::False);
     let table: Vec<Row<'_>> = vec![
-        ("no answer", Failure::Unreachable { retry_at: None }, "Ordering", unknown, false, 5),
-        ("5xx", said(&odd, 503), "Ordering", unknown, false, 5),
-        ("serverInternal", said(&internal, 500), "Ordering", unknown, false, 5),
-        ("badNonce", said(&nonce, 400), "Ordering", unknown, false, 5),
-        ("orderNotReady", said(&not_ready, 403), "Ordering", unknown, false, 5),
-        ("rateLimited", said(&limited, 429), "RateLimited", unknown, false, 60),
-        ("429 without a type", said(&odd, 429), "RateLimited", unknown, false, 60),
-        ("caa", said(&caa, 403), "CAAForbids", wrong, true, 300),
-        ("rejectedIdentifier", said(&rejected, 400), "Refused", wrong, true, 3_600),
-        ("malformed", said(&malformed, 400), "Refused", wrong, true, 3_600),
-        ("a kind of the future", said(&odd, 400), "Refused", wrong, true, 3_600),
-        ("404", said(&odd, 404), "Ordering", unknown, true, 5),
-        ("order unknown", Failure::OrderUnknown, "Ordering", unknown, true, 5),
-        ("misfit", Failure::Misfit("it is for another key"), "Refused", wrong, true, 3_600),
-        ("validation: dns", Failure::Order(&by_dns), "AwaitingDNS", unknown, true, 60),
-        ("validation: caa", Failure::Order(&by_caa), "CAAForbids", wrong, true, 300),
-        ("validation: policy", Failure::Order(&by_policy), "Refused", wrong, true, 3_600),
-        ("validation: unexplained", Failure::Order(&unexplained), "AwaitingDNS", unknown, true, 60),
-        ("no DNS-01 on offer", Failure::Order(&no_challenge), "Refused", wrong, true, 3_600),
-        ("order expired", Failure::Order(&expired), "Ordering", unknown, true, 5),
-        ("order closed", Failure::Order(&closed), "Ordering", unknown, true, 5),
-        ("order with an error", Failure::Order(&refused), "Refused", wrong, true, 3_600),
+        ("no answer", Failure::Unreachable { retry_at: None }, "CAUnavailable", false, 5),
+        ("5xx", said(&odd, 503), "CAUnavailable", false, 5),
+        ("serverInternal", said(&internal, 500), "CAUnavailable", false, 5),
+        ("badNonce", said(&nonce, 400), "CAUnavailable", false, 5),
+        ("orderNotReady", said(&not_ready, 403), "Retrying", false, 5),
+        ("rateLimited", said(&limited, 429), "RateLimited", false, 60),
+        ("429 without a type", said(&odd, 429), "RateLimited", false, 60),
+        ("caa", said(&caa, 403), "CAAForbids", true, 300),
+        ("rejectedIdentifier", said(&rejected, 400), "Refused", true, 3_600),
+        ("malformed", said(&malformed, 400), "Refused", true, 3_600),
+        ("a kind of the future", said(&odd, 400), "Refused", true, 3_600),
+        ("404", said(&odd, 404), "Retrying", true, 5),
+        ("order unknown", Failure::OrderUnknown, "Retrying", true, 5),
+        ("misfit", Failure::Misfit("it is for another key"), "Refused", true, 3_600),
+        ("validation: dns", Failure::Order(&by_dns), "Retrying", true, 60),
+        ("validation: caa", Failure::Order(&by_caa), "CAAForbids", true, 300),
+        ("validation: policy", Failure::Order(&by_policy), "Refused", true, 3_600),
+        ("validation: unexplained", Failure::Order(&unexplained), "Retrying", true, 60),
+        ("no DNS-01 on offer", Failure::Order(&no_challenge), "Refused", true, 3_600),
+        ("order expired", Failure::Order(&expired), "Retrying", true, 5),
+        ("order closed", Failure::Order(&closed), "Retrying", true, 5),
+        ("order with an error", Failure::Order(&refused), "Refused", true, 3_600),
     ];
-    for (what, failure, reason, truth, gives_up_order, seconds) in table {
+    for (what, failure, reason, gives_up_order, seconds) in table {
         let verdict = decide(&failure, 0, NOW, 7);
-        assert_eq!((verdict.reason, verdict.truth, verdict.gives_up_order), (reason, truth, gives_up_order), "{what}");
+        assert_eq!((verdict.because.reason.as_str(), verdict.gives_up_order), (reason, gives_up_order), "{what}");
         let pause = verdict.until.duration_since(NOW).as_secs_f64();
         #[expect(clippy::cast_precision_loss, reason = "small numbers")]
         let share = pause / seconds as f64;
@@ -136,7 +136,7 @@ fn messages_hold_nothing_of_the_cas_own_words() {
     });
     let verdict = decide(&said(&rejected, 400), 0, NOW, 0);
     assert_eq!(
-        verdict.message,
+        verdict.because.message,
         "the CA will not issue for shop.example.org (rejectedIdentifier): use another name or another issuer"
     );
 }

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::host::reason::{Because, CertificateReason};
 use crate::name::{Fqdn, HostName};
 
 const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
@@ -55,12 +56,7 @@ fn fresh_start() -> Observed {
 }
 
 fn held() -> Gate {
-    Gate::Held {
-        until: Some(in_millis(9)),
-        reason: "AwaitingDNS",
-        message: "m".to_owned(),
-        truth: super::super::gate::Truth::False,
-    }
+    Gate::Held { until: Some(in_millis(9)), because: Because::new(CertificateReason::AwaitingDNS, "m") }
 }
 
 fn accepted(mut seen: Observed) -> Observed {
