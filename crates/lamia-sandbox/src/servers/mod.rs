@@ -10,24 +10,43 @@
 mod binary;
 mod bind;
 mod directory;
-mod exchange;
+pub(crate) mod dns_service;
+pub(crate) mod dnssec;
+pub(crate) mod exchange;
 mod knot;
 pub mod loopback;
+mod parent_zone;
+mod pebble;
 mod power_dns;
 mod process;
 mod relay;
 mod served_zone;
+mod tls_pair;
 
 pub use binary::{Binary, MissingBinary, cache_directory};
 pub use bind::{Bind, NameServerOptions};
+pub use dnssec::{ds_of, stale_ds};
 pub use exchange::{ask, records};
 pub use knot::Knot;
+pub use parent_zone::{ParentZone, ParentZoneOptions};
+pub use pebble::{Pebble, PebbleOptions};
 pub use power_dns::{PowerDns, PowerDnsOptions};
 pub use served_zone::{ServedZone, TsigKey};
 
 /// A client for the servers' HTTP interfaces, with rustls on ring.
 fn http_client() -> anyhow::Result<reqwest::Client> {
+    Ok(http_client_builder().build()?)
+}
+
+/// The same for HTTPS: trusts this CA (PEM) and no other.
+fn http_client_trusting(ca: &str) -> anyhow::Result<reqwest::Client> {
+    let ca = reqwest::Certificate::from_pem(ca.as_bytes())?;
+    Ok(http_client_builder().tls_certs_only([ca]).build()?)
+}
+
+fn http_client_builder() -> reqwest::ClientBuilder {
     // Whoever installed a provider before us has installed ring's: there is no other in the tree.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    Ok(reqwest::Client::builder().timeout(std::time::Duration::from_secs(10)).no_proxy().build()?)
+    // An ACME server may refuse a client that does not say who it is (RFC 8555 §6.1).
+    reqwest::Client::builder().user_agent("lamia-sandbox").timeout(std::time::Duration::from_secs(10)).no_proxy()
 }
