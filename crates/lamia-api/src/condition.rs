@@ -1,6 +1,6 @@
 //! The chain of conditions: types, and reasons as they stand in status. What each means is decided in `lamia-core`.
 
-pub use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+pub use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 /// Condition types of a SecuredHost, in the order in which they explain `Ready`.
 pub mod host {

@@ -7,4 +7,5 @@ pub mod gateway;
 pub mod host;
 pub mod name;
 pub mod record;
+pub mod requeue;
 pub mod zone;

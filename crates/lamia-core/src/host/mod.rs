@@ -4,8 +4,10 @@
 //! nothing here knows how to fetch or to apply.
 
 pub mod address;
+pub mod facts;
 pub mod plan;
 pub mod reason;
+pub mod status;
 pub mod validate;
 
 use std::fmt;

@@ -287,6 +287,8 @@ reasons! {
         HostNotOnGateway => False,
         /// The Secret may not go there, or Lamia lacks the right to write it.
         Forbidden => False,
+        /// The API server refuses the object.
+        Rejected => False,
         /// The cluster does not know Istio's kinds.
         IstioMissing => False,
         /// `management: Observe`: said, not done.
