@@ -253,10 +253,14 @@ reasons! {
         CAAForbids => False,
         /// The challenge is not at every authoritative server yet.
         AwaitingDNS => Unknown,
-        /// An order is under way, or is tried again.
+        /// An order is under way.
         Ordering => Unknown,
         /// A rate limit of the CA; it refills by itself.
         RateLimited => Unknown,
+        /// The CA can't be reached or fails.
+        CAUnavailable => Unknown,
+        /// The last attempt failed; another follows.
+        Retrying => Unknown,
         /// The CA will not issue for this name.
         Refused => False,
         /// Somebody else's record is where the challenge belongs.
