@@ -125,6 +125,33 @@ fn certificates(pem: &str) -> Result<Vec<reqwest::Certificate>, ProviderError> {
     Ok(found)
 }
 
+/// What a failed request means: `server` is how a person would call the other side.
+#[must_use]
+pub fn transport_error(operation: &str, server: &str, error: reqwest::Error) -> ProviderError {
+    let unavailable = |hint: &str| ProviderError::new(ErrorKind::Unavailable, operation, format!("{server} {hint}"));
+    let failed = if caused_by::<Undialable>(&error) {
+        ProviderError::new(ErrorKind::Invalid, operation, NOT_DIALABLE)
+    } else if caused_by::<rustls::Error>(&error) {
+        unavailable("shows a certificate that is not trusted, or speaks no TLS; check the URL and caBundle")
+    } else if error.is_timeout() {
+        unavailable("did not answer within 5 seconds; whether a change was made is unknown")
+    } else if error.is_connect() {
+        unavailable("can't be reached; check the URL, and that it is up")
+    } else {
+        unavailable("broke the connection; whether a change was made is unknown")
+    };
+    failed.caused_by(error.without_url())
+}
+
+/// Whether a `T` is among the causes; `io::Error` hides the error it wraps from `source`.
+fn caused_by<T: std::error::Error + 'static>(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| {
+        let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        wrapped.map(|inner| inner as &(dyn std::error::Error + 'static)).or_else(|| error.source())
+    })
+    .any(|cause| cause.is::<T>())
+}
+
 /// The system's resolver, minus the addresses that [`may_dial`] refuses.
 struct CheckedResolver {
     allow_private: bool,
@@ -230,7 +257,7 @@ mod tests {
         let client = client(None, false).expect("a client");
         // `check` would refuse this name; the resolver must too, for names it can't know.
         let error = client.get("https://localhost:9/").send().await.expect_err("refused");
-        let mut chain = std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source());
-        assert!(chain.any(|cause| cause.is::<Undialable>()), "{error:?}");
+        let error = transport_error("list zones", "the PowerDNS API", error);
+        assert_eq!((error.kind, error.hint.as_str()), (ErrorKind::Invalid, NOT_DIALABLE));
     }
 }

@@ -160,9 +160,7 @@ impl Memory {
         work: impl FnOnce(&mut State) -> Result<T, ProviderError>,
     ) -> Result<T, ProviderError> {
         let mut held = self.held.subscribe();
-        let released = tokio::time::timeout(DEADLINE, held.wait_for(|holders| *holders == 0)).await;
-        let in_time = released.is_ok();
-        drop(released);
+        let in_time = tokio::time::timeout(DEADLINE, held.wait_for(|holders| *holders == 0)).await.is_ok();
         let mut state = self.lock();
         let fault = state.faults.begin(operation);
         if !in_time {
@@ -343,5 +341,115 @@ impl DnsProvider for Memory {
 
     async fn in_sync(&self, _: &ZoneId, _: &ChangeTicket) -> Result<bool, ProviderError> {
         self.call(Operation::InSync, |state| Ok(state.faults.caught_up())).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn name(text: &str) -> Fqdn {
+        Fqdn::parse(text).expect("a name")
+    }
+
+    fn zone() -> (Memory, ZoneId) {
+        let memory = Memory::new([name("ns1.example.net")]);
+        let id = memory.add_zone(&name("example.org"));
+        (memory, id)
+    }
+
+    fn publish(host: &str) -> RrsetChange {
+        let after = Some(Rrset::new(300, [RecordValue::A([192, 0, 2, 1].into())]));
+        RrsetChange { key: RrsetKey::new(name(host), RecordType::A), before: None, after }
+    }
+
+    #[tokio::test]
+    async fn queued_faults_hit_one_call_each_and_only_their_operation() {
+        let (memory, id) = zone();
+        memory.fail(Operation::Apply, 1, Fault::Fails(ErrorKind::Forbidden));
+        memory.fail(Operation::Apply, 1, Fault::Throttled(Duration::from_secs(9)));
+        let changes = [publish("a.example.org")];
+        assert!(memory.records(&id).await.is_ok());
+        assert_eq!(memory.apply(&id, &changes).await.expect_err("fails").kind, ErrorKind::Forbidden);
+        let throttled = memory.apply(&id, &changes).await.expect_err("fails");
+        assert_eq!((throttled.kind, throttled.retry_after), (ErrorKind::Throttled, Some(Duration::from_secs(9))));
+        assert_eq!(memory.snapshot(&name("example.org")).len(), 2, "nothing was done");
+        assert!(memory.apply(&id, &changes).await.is_ok());
+        assert_eq!((memory.calls(Operation::Apply), memory.calls(Operation::Records)), (3, 1));
+    }
+
+    #[tokio::test]
+    async fn a_lost_answer_leaves_the_work_done() {
+        let (memory, id) = zone();
+        memory.fail(Operation::Apply, 1, Fault::AnswerLost);
+        memory.fail(Operation::CreateZone, 1, Fault::AnswerLost);
+        let lost = memory.apply(&id, &[publish("a.example.org")]).await.expect_err("lost");
+        assert_eq!(lost.kind, ErrorKind::Unavailable);
+        assert!(memory.snapshot(&name("example.org")).contains_key(&publish("a.example.org").key));
+        assert!(memory.create_zone(&name("example.com")).await.is_err());
+        assert!(memory.find_zone(&name("example.com")).await.expect("an answer").is_some());
+    }
+
+    #[tokio::test]
+    async fn a_refused_rrset_fails_its_whole_batch_until_it_is_accepted() {
+        let (memory, id) = zone();
+        let batch = [publish("a.example.org"), publish("b.example.org")];
+        memory.refuse(batch[1].key.clone());
+        let error = memory.apply(&id, &batch).await.expect_err("refused");
+        assert_eq!(error.kind, ErrorKind::Invalid);
+        assert!(error.hint.contains("b.example.org A"), "{}", error.hint);
+        assert!(!memory.snapshot(&name("example.org")).contains_key(&batch[0].key));
+        memory.accept(&batch[1].key);
+        assert!(memory.apply(&id, &batch).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn held_calls_wait_for_the_last_guard() {
+        let (memory, id) = zone();
+        let (first, second) = (memory.hold(), memory.hold());
+        let mut call = Box::pin(memory.records(&id));
+        assert!(futures::poll!(&mut call).is_pending());
+        drop(first);
+        assert!(futures::poll!(&mut call).is_pending());
+        assert_eq!(memory.calls(Operation::Records), 0);
+        drop(second);
+        assert!(call.await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_held_too_long_is_unavailable_and_does_nothing() {
+        let (memory, id) = zone();
+        let hold = memory.hold();
+        let error = memory.apply(&id, &[publish("a.example.org")]).await.expect_err("late");
+        assert_eq!(error.kind, ErrorKind::Unavailable);
+        drop(hold);
+        assert_eq!(memory.snapshot(&name("example.org")).len(), 2);
+    }
+
+    #[tokio::test]
+    async fn edits_behind_lamias_back_are_seen_and_conflict() {
+        let (memory, id) = zone();
+        let change = publish("a.example.org");
+        let theirs = Rrset::new(60, [RecordValue::A([203, 0, 113, 9].into())]);
+        assert!(memory.edit(&name("example.org"), change.key.clone(), Some(theirs.clone())));
+        assert!(!memory.edit(&name("example.com"), change.key.clone(), None));
+        let serial = memory.serial(&name("example.org"));
+        let error = memory.apply(&id, std::slice::from_ref(&change)).await.expect_err("conflict");
+        assert_eq!(error.kind, ErrorKind::Conflict);
+        assert_eq!(memory.records(&id).await.expect("records").get(&change.key), Some(&theirs));
+        assert_eq!(memory.serial(&name("example.org")), serial, "a refused change moves no serial");
+    }
+
+    #[tokio::test]
+    async fn private_zones_and_foreign_zones_say_so() {
+        let (memory, _) = zone();
+        memory.add_private_zone(&name("corp.example"));
+        let made = memory.create_zone(&name("made.example")).await.expect("made");
+        let zones = memory.zones().await.expect("zones");
+        let told: Vec<_> =
+            zones.iter().map(|zone| (zone.domain.as_str(), zone.public, zone.created_by_lamia)).collect();
+        assert_eq!(told, [("corp.example", false, false), ("example.org", true, false), ("made.example", true, true)]);
+        assert_eq!(made.name_servers, [name("ns1.example.net")]);
     }
 }

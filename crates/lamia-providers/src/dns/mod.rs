@@ -1,13 +1,23 @@
 //! DNS providers behind one trait. The contract stands on [`DnsProvider`]; `conformance` holds every provider to it.
 
 pub mod check;
+
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod memory;
+#[cfg(feature = "powerdns")]
+pub mod powerdns;
+pub mod presentation;
+// pub mod rfc2136;
+
+use std::future::Future;
 
 use async_trait::async_trait;
 use lamia_core::name::Fqdn;
 use lamia_core::record::{RrsetChange, ZoneRecords};
 
-use crate::error::ProviderError;
+use crate::endpoint::DEADLINE;
+use crate::error::{ErrorKind, ProviderError};
 
 /// What a provider can and can't do, so that its users never have to ask which one it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +61,7 @@ pub struct ChangeTicket(pub Option<String>);
 /// One DNS provider with one credential.
 ///
 /// # Contract
-/// - **Errors** say by their kind what to do next ([`ErrorKind`](crate::error::ErrorKind)); hints are stable text without secrets, ids or
+/// - **Errors** say by their kind what to do next ([`ErrorKind`]); hints are stable text without secrets, ids or
 ///   bodies of others. Every call ends within its own deadline (5 s) as `Unavailable` at the latest.
 /// - **Idempotency**: repeating any call with the same arguments, after it did or did not go through, leads to the same
 ///   zone. `create_zone` of a zone that exists returns it; `delete_zone` of one that does not is `Ok`; a change whose
@@ -77,7 +87,8 @@ pub trait DnsProvider: Send + Sync {
     /// What this provider can do.
     fn capabilities(&self) -> Capabilities;
 
-    /// All zones that the credential sees; those given by name where the provider can't list (`lists_zones`).
+    /// All zones that the credential sees; those given by name where the provider can't list (`lists_zones`). Their
+    /// `name_servers` may be empty where telling them would cost a request each: [`DnsProvider::find_zone`] tells them.
     async fn zones(&self) -> Result<Vec<ProviderZone>, ProviderError>;
 
     /// The zone of exactly this domain; `None` when the credential sees none.
@@ -86,10 +97,11 @@ pub trait DnsProvider: Send + Sync {
     /// Makes the zone, marked at the provider as made by Lamia; returns the one that exists, if it does.
     async fn create_zone(&self, domain: &Fqdn) -> Result<ProviderZone, ProviderError>;
 
-    /// Removes the zone with all its records.
+    /// Removes the zone with all its records; `Forbidden` when it holds something that `records` leaves out.
     async fn delete_zone(&self, zone: &ZoneId) -> Result<(), ProviderError>;
 
-    /// Every RRset of the zone, SOA and apex NS included.
+    /// Every RRset of the zone, SOA and apex NS included. Left out is what no [`RrsetKey`](lamia_core::record::RrsetKey)
+    /// can name (labels with spaces or dots) and what is not served (disabled records); both survive every `apply`.
     async fn records(&self, zone: &ZoneId) -> Result<ZoneRecords, ProviderError>;
 
     /// Applies the changes, at most [`Capabilities::max_changes`] of them, each RRset at most once.
@@ -97,4 +109,16 @@ pub trait DnsProvider: Send + Sync {
 
     /// Whether the provider's name servers answer with what the ticket's call applied, as far as the provider knows.
     async fn in_sync(&self, zone: &ZoneId, ticket: &ChangeTicket) -> Result<bool, ProviderError>;
+}
+
+/// Ends `work` as `Unavailable` when it is not done within the deadline of 5 s, whatever it is waiting for.
+#[cfg_attr(not(any(feature = "powerdns", feature = "rfc2136")), expect(dead_code, reason = "no networked provider"))]
+async fn within_deadline<T>(
+    operation: &str,
+    work: impl Future<Output = Result<T, ProviderError>> + Send,
+) -> Result<T, ProviderError> {
+    tokio::time::timeout(DEADLINE, work).await.unwrap_or_else(|_| {
+        let hint = "no answer within 5 seconds; whether a change was made is unknown";
+        Err(ProviderError::new(ErrorKind::Unavailable, operation, hint))
+    })
 }
