@@ -201,6 +201,11 @@ impl Process {
         self.child.as_ref().map(Child::id)
     }
 
+    /// Where the process writes its files.
+    pub(crate) fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
     fn signal(&self, signal: Signal) -> anyhow::Result<()> {
         let Some(pid) = self.pid() else { bail!("{} does not run", self.launch.name) };
         killpg(Pid::from_raw(pid.cast_signed()), signal)
