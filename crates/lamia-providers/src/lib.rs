@@ -4,4 +4,6 @@ pub mod acme;
 pub mod dns;
 pub mod endpoint;
 pub mod error;
+pub mod lookup;
 pub mod secret;
+mod wire;
