@@ -4,7 +4,9 @@
 //! nothing here knows how to fetch or to apply.
 
 pub mod address;
+pub mod claims;
 pub mod facts;
+pub mod grants;
 pub mod plan;
 pub mod reason;
 pub mod status;
