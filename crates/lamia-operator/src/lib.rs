@@ -1,5 +1,10 @@
 //! lamia-operator
 
+
+#[cfg(test)]
+mod test_api;
+
+pub mod clock;
 pub mod events;
 pub mod http;
 pub mod identity;
@@ -7,6 +12,4 @@ pub mod lease;
 pub mod metrics;
 pub mod queue;
 pub mod status_writer;
-
-#[cfg(test)]
-mod test_api;
+pub mod zones;

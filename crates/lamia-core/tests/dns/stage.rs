@@ -6,7 +6,7 @@ use lamia_core::dns::diff::apply_to;
 use lamia_core::dns::ownership::{Identity, Marker, MarkerKind, OwnerHash, marker_name};
 use lamia_core::dns::plan::{ZonePlan, plan};
 use lamia_core::dns::safety::{Memory, SafetyRules};
-use lamia_core::dns::wanted::{ChallengeDemand, DelegationDemand, HostDemand, Target, Wanted};
+use lamia_core::dns::wanted::{DelegationDemand, HostDemand, Target, Wanted};
 use lamia_core::name::Fqdn;
 use lamia_core::record::{RecordType, RecordValue, Rrset, RrsetKey, ZoneRecords};
 
@@ -119,7 +119,7 @@ impl Stage {
 
     pub(crate) fn challenge_of(mut self, certificate: &str, label: &str, want: &[&str], gone: &[&str]) -> Self {
         let demand = self.wanted.challenges.entry(certificate.to_owned());
-        let demand = demand.or_insert_with(ChallengeDemand::default);
+        let demand = demand.or_default();
         let values = demand.names.entry(challenge_name(label)).or_default();
         values.want = want.iter().map(ToString::to_string).collect();
         values.gone = gone.iter().map(ToString::to_string).collect();

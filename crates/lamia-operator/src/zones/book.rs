@@ -1,0 +1,411 @@
+//! What a zone's worker knows, without any I/O: demands and snapshots in, work and states out.
+//!
+//! The book is the plain, synchronous half of a worker. The task around it reads the zone, sends units and asks name
+//! servers, and tells the book what came of it; the book decides what is next and when.
+//!
+//! ```text
+//! demand ─► Queued ──plan──► (unit) ──sent──► Checking ──every server──► Published
+//!              ▲               │ │                │
+//!              │ drift         │ └─ trouble: Failed, stays queued, tried again
+//!              └───────────────┴─── refused by the plan or the provider: Refused, Failed
+//! ```
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use lamia_core::dns::admit::Subject;
+use lamia_core::dns::diff::{Unit, apply_to};
+use lamia_core::dns::plan::{ZonePlan, plan};
+use lamia_core::dns::safety::Memory;
+use lamia_core::dns::wanted::{Target, Wanted};
+use lamia_core::name::Fqdn;
+use lamia_core::record::{RrsetChange, ZoneRecords};
+use lamia_providers::error::{ErrorKind, ProviderError};
+use tokio::time::Instant;
+
+use super::entries::Entries;
+use super::pace::{Pace, Urgency};
+use super::send::Sent;
+use super::state::{PublishState, Trouble, ZoneEvent, ZoneSummary};
+use super::tickets::Tickets;
+use super::{Mode, ZoneBinding, retry};
+
+/// How long a unit that the provider refuses is left alone while nothing changes about it.
+const QUARANTINE: Duration = Duration::from_mins(10);
+
+/// The instant and the time, which are one moment.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    pub(super) instant: Instant,
+    pub(super) time: Timestamp,
+}
+
+/// What a worker knows of its zone.
+pub(super) struct Book {
+    pub(super) binding: Option<ZoneBinding>,
+    /// Grows when the binding leads to another zone or provider, so that answers from the old one are not believed.
+    epoch: u64,
+    pub(super) wanted: Wanted,
+    pub(super) memory: Memory,
+    pub(super) entries: Entries,
+    pub(super) tickets: Tickets,
+    pace: Pace,
+    snapshot: Option<Snapshot>,
+    refresh: Duration,
+    /// Something other than a demand calls for a plan.
+    replan: bool,
+    trouble: Option<(Trouble, Instant)>,
+    failures: u32,
+    quarantine: Vec<Quarantined>,
+    outlook: Outlook,
+    told: ZoneSummary,
+}
+
+struct Snapshot {
+    records: ZoneRecords,
+    read: Instant,
+}
+
+/// Changes that the provider refuses, left alone for a while.
+struct Quarantined {
+    changes: Vec<RrsetChange>,
+    trouble: Trouble,
+    until: Instant,
+}
+
+/// What the last plan said beside its units.
+#[derive(Default)]
+struct Outlook {
+    summary: ZoneSummary,
+    next: Option<Timestamp>,
+}
+
+/// Units to send, and what they were planned from.
+pub(super) struct Work {
+    pub(super) binding: ZoneBinding,
+    pub(super) units: Vec<Unit>,
+    epoch: u64,
+    generation: u64,
+    /// Subjects that this work does not bring any further.
+    blocked: BTreeSet<Subject>,
+}
+
+impl Book {
+    pub(super) fn new(wanted: Wanted, refresh: Duration, now: Instant) -> Self {
+        Self {
+            binding: None,
+            epoch: 0,
+            wanted,
+            memory: Memory::default(),
+            entries: Entries::default(),
+            tickets: Tickets::default(),
+            pace: Pace::new(now),
+            snapshot: None,
+            refresh,
+            replan: false,
+            trouble: None,
+            failures: 0,
+            quarantine: Vec::new(),
+            outlook: Outlook::default(),
+            told: ZoneSummary::default(),
+        }
+    }
+
+    /// Binds the zone, anew or for the first time; returns whether anything is different.
+    pub(super) fn bind(&mut self, binding: ZoneBinding) -> bool {
+        let Some(old) = &self.binding else {
+            self.rebind(binding);
+            return true;
+        };
+        let elsewhere = old.id != binding.id || !std::sync::Arc::ptr_eq(&old.provider, &binding.provider);
+        let different = elsewhere || old.name_servers != binding.name_servers || old.mode != binding.mode;
+        if elsewhere {
+            self.rebind(binding);
+        } else if different {
+            self.binding = Some(binding);
+            self.replan = true;
+        }
+        different
+    }
+
+    fn rebind(&mut self, binding: ZoneBinding) {
+        self.epoch += 1;
+        self.binding = Some(binding);
+        self.forget_zone();
+        (self.trouble, self.failures) = (None, 0);
+        self.quarantine.clear();
+        self.tickets = Tickets::default();
+        self.entries.set_queued(&waits_for("the zone to be read"));
+    }
+
+    /// The zone is closed: nothing is known of it any more, but what is wanted in it.
+    pub(super) fn unbind(&mut self) {
+        self.epoch += 1;
+        self.binding = None;
+        self.forget_zone();
+        self.trouble = None;
+    }
+
+    fn forget_zone(&mut self) {
+        self.snapshot = None;
+    }
+
+    /// A demand was set or changed.
+    pub(super) fn demand(&mut self, subject: Subject, urgency: Urgency, now: Instant) {
+        let state = match (&self.trouble, &self.binding) {
+            (Some((trouble, _)), _) => failed(trouble),
+            (None, None) => waits_for("the zone to be opened"),
+            (None, Some(binding)) if binding.mode == Mode::Paused => waits_for("the zone, which is paused"),
+            (None, Some(_)) => waits_for("the next change set"),
+        };
+        self.entries.queue(subject, state);
+        self.pace.demand(urgency, now);
+    }
+
+    /// A demand went away.
+    pub(super) fn withdraw(&mut self, subject: &Subject, now: Instant) {
+        self.entries.remove(subject);
+        self.pace.demand(Urgency::Lazy, now);
+    }
+
+    /// Something else than a demand calls for a plan.
+    pub(super) fn replan(&mut self) {
+        self.replan = true;
+    }
+
+    /// When the worker should take its next turn; `None` when only a change can give it one.
+    pub(super) fn next_turn(&self, now: Moment) -> Option<Instant> {
+        let binding = self.binding.as_ref()?;
+        if binding.mode == Mode::Paused {
+            return None;
+        }
+        if let Some((_, until)) = &self.trouble {
+            return Some(*until);
+        }
+        let Some(snapshot) = &self.snapshot else { return Some(now.instant) };
+        let planned = self.outlook.next.map(|at| {
+            let wait = at.duration_since(now.time);
+            now.instant + Duration::try_from(wait).unwrap_or_default()
+        });
+        let quarantine = self.quarantine.iter().map(|unit| unit.until).min();
+        let replan = self.replan.then_some(now.instant);
+        let turns = [self.pace.due(now.instant), planned, quarantine, replan, Some(snapshot.read + self.refresh)];
+        turns.into_iter().flatten().min()
+    }
+
+    /// The binding to read the zone by, if it must be read now; answers must come back with this epoch.
+    pub(super) fn must_read(&self, now: Instant) -> Option<(ZoneBinding, u64)> {
+        let stale = self.snapshot.as_ref().is_none_or(|snapshot| snapshot.read + self.refresh <= now);
+        let binding = self.binding.as_ref().filter(|binding| stale && binding.mode != Mode::Paused)?;
+        Some((binding.clone(), self.epoch))
+    }
+
+    /// The zone was read, or could not be.
+    pub(super) fn have_read(&mut self, epoch: u64, result: Result<ZoneRecords, ProviderError>, now: Moment) {
+        if epoch != self.epoch {
+            return;
+        }
+        match result {
+            Ok(records) => {
+                self.snapshot = Some(Snapshot { records, read: now.instant });
+                if self.failures == 0 {
+                    self.trouble = None;
+                }
+            }
+            Err(error) => self.fail(&error, now),
+        }
+    }
+
+    /// Plans with what is known now. `None` when nothing may be planned yet.
+    pub(super) fn plan(&mut self, now: Moment, recent: usize) -> Option<Work> {
+        let binding = self.binding.clone()?;
+        let snapshot = self.snapshot.as_ref()?;
+        self.memory.recent = recent;
+        let mut plan = plan(&self.wanted, &snapshot.records, &self.memory, now.time);
+        self.pace.planned();
+        self.replan = false;
+        let mut blocked = self.take_refusals(&plan);
+        blocked.extend(self.take_kept());
+        let units = self.take_quarantined(std::mem::take(&mut plan.units), &mut blocked, now.instant);
+        let units = self.take_units(&binding, units, &mut blocked);
+        self.take_outlook(plan);
+        Some(Work { binding, units, epoch: self.epoch, generation: self.entries.generation(), blocked })
+    }
+
+    /// The plan that would be made now, applying nothing; `None` before the zone has been read.
+    pub(super) fn preview(&self, now: Timestamp) -> Option<ZonePlan> {
+        let snapshot = self.snapshot.as_ref()?;
+        Some(plan(&self.wanted, &snapshot.records, &self.memory, now))
+    }
+
+    /// The zone as it was last read, with what was applied since.
+    pub(super) fn records(&self) -> Option<&ZoneRecords> {
+        self.snapshot.as_ref().map(|snapshot| &snapshot.records)
+    }
+
+    /// The work was done, as far as `sent` says. Returns the names whose unconfirmed withdrawal is through.
+    pub(super) fn finish(&mut self, mut work: Work, sent: Sent, now: Moment) -> Vec<Fqdn> {
+        for _ in 0..sent.calls {
+            self.pace.sent(now.instant);
+        }
+        if work.epoch != self.epoch {
+            return Vec::new();
+        }
+        let mut withdrawn = Vec::new();
+        for unit in &sent.done {
+            if let Some(snapshot) = &mut self.snapshot {
+                apply_to(&mut snapshot.records, &unit.changes);
+            }
+            withdrawn.extend(unit.subjects.iter().filter_map(|subject| match subject {
+                Subject::Withdrawal(name) if !self.memory.approved.contains(name) => Some(name.clone()),
+                _ => None,
+            }));
+        }
+        let until = now.instant + QUARANTINE;
+        for (unit, error) in sent.refused {
+            let trouble = trouble(&error, now, QUARANTINE);
+            for subject in &unit.subjects {
+                self.entries.requeue(subject, failed(&trouble));
+            }
+            work.blocked.extend(unit.subjects);
+            self.quarantine.push(Quarantined { changes: unit.changes, trouble, until });
+        }
+        match sent.stopped {
+            Some(error) => self.fail(&error, now),
+            None => {
+                (self.trouble, self.failures) = (None, 0);
+                let ticket = self.tickets.add(sent.ticket, now.instant);
+                self.entries.start_checks(work.generation, &work.blocked, ticket, now.instant);
+            }
+        }
+        withdrawn
+    }
+
+    /// The zone at a glance.
+    pub(super) fn summary(&self) -> ZoneSummary {
+        ZoneSummary {
+            read: self.snapshot.is_some(),
+            trouble: self.trouble.as_ref().map(|(trouble, _)| trouble.clone()),
+            ..self.outlook.summary.clone()
+        }
+    }
+
+    /// The events since the last call, the zone's own among them if its summary has changed.
+    pub(super) fn take_events(&mut self) -> Vec<ZoneEvent> {
+        let mut events = self.entries.take_events();
+        let summary = self.summary();
+        if summary != self.told {
+            self.told = summary;
+            events.push(ZoneEvent::Zone(self.wanted.zone.clone()));
+        }
+        events
+    }
+
+    /// The provider failed: queued demands say so, and the next turn waits. What is not known for certain is forgotten.
+    fn fail(&mut self, error: &ProviderError, now: Moment) {
+        self.failures += 1;
+        let delay = retry::delay(error, self.failures, rand::random());
+        let atomic = self.binding.as_ref().is_some_and(|binding| binding.provider.capabilities().atomic_batches);
+        let nothing_done = matches!(error.kind, ErrorKind::Throttled | ErrorKind::Unauthorized | ErrorKind::Forbidden);
+        if !(atomic && nothing_done) {
+            self.forget_zone();
+        }
+        self.trouble = None;
+        if delay > Duration::ZERO {
+            let trouble = trouble(error, now, delay);
+            self.entries.set_queued(&failed(&trouble));
+            self.trouble = Some((trouble, now.instant + delay));
+        }
+    }
+
+    fn take_refusals(&mut self, plan: &ZonePlan) -> BTreeSet<Subject> {
+        let refused: BTreeSet<Subject> = plan.refusals.iter().map(|refusal| refusal.subject.clone()).collect();
+        for subject in self.entries.refused() {
+            if !refused.contains(&subject) {
+                self.entries.requeue(&subject, waits_for("the next change set"));
+            }
+        }
+        for refusal in &plan.refusals {
+            let state = PublishState::Refused { reason: refusal.reason, message: refusal.message.clone() };
+            self.entries.finish(&refusal.subject, state);
+        }
+        refused
+    }
+
+    /// Hosts that want nothing done.
+    fn take_kept(&mut self) -> BTreeSet<Subject> {
+        let hosts = self.wanted.hosts.iter();
+        let kept = hosts.filter(|(_, demand)| demand.observe || demand.target == Target::Keep);
+        let kept: BTreeSet<Subject> = kept.map(|(source, _)| Subject::Host(source.clone())).collect();
+        for subject in &kept {
+            if !matches!(self.entries.state(subject), Some(PublishState::Refused { .. })) {
+                self.entries.finish(subject, PublishState::Kept);
+            }
+        }
+        kept
+    }
+
+    /// The units without those that the provider has refused just so.
+    fn take_quarantined(&mut self, units: Vec<Unit>, blocked: &mut BTreeSet<Subject>, now: Instant) -> Vec<Unit> {
+        self.quarantine.retain(|refused| refused.until > now);
+        let mut rest = Vec::with_capacity(units.len());
+        for unit in units {
+            match self.quarantine.iter().find(|refused| refused.changes == unit.changes) {
+                None => rest.push(unit),
+                Some(refused) => {
+                    let state = failed(&refused.trouble);
+                    unit.subjects.iter().for_each(|subject| self.entries.requeue(subject, state.clone()));
+                    blocked.extend(unit.subjects);
+                }
+            }
+        }
+        rest
+    }
+
+    /// The units to send; none where the zone is only observed.
+    fn take_units(&mut self, binding: &ZoneBinding, units: Vec<Unit>, blocked: &mut BTreeSet<Subject>) -> Vec<Unit> {
+        let observed = binding.mode == Mode::Observe;
+        let state = match observed {
+            true => waits_for("the zone, which is only observed; lamia plan shows what would change"),
+            false => waits_for("the provider to take the change"),
+        };
+        for subject in units.iter().flat_map(|unit| &unit.subjects).filter(|subject| !blocked.contains(*subject)) {
+            self.entries.requeue(subject, state.clone());
+        }
+        if observed {
+            blocked.extend(units.into_iter().flat_map(|unit| unit.subjects));
+            return Vec::new();
+        }
+        units
+    }
+
+    fn take_outlook(&mut self, plan: ZonePlan) {
+        let summary = ZoneSummary {
+            read: true,
+            owned: plan.owned,
+            foreign: plan.foreign,
+            held: plan.held,
+            refused: plan.refusals.len(),
+            trouble: None,
+        };
+        self.outlook = Outlook { summary, next: plan.next };
+        self.memory = plan.memory;
+    }
+}
+
+/// A state of being on the way.
+fn waits_for(what: &str) -> PublishState {
+    PublishState::Pending { waits_for: what.to_owned() }
+}
+
+fn failed(trouble: &Trouble) -> PublishState {
+    let Trouble { kind, message, next_check } = trouble.clone();
+    PublishState::Failed { kind, message, next_check }
+}
+
+fn trouble(error: &ProviderError, now: Moment, delay: Duration) -> Trouble {
+    let delay = jiff::SignedDuration::try_from(delay).unwrap_or_default();
+    let next_check = now.time.checked_add(delay).unwrap_or(now.time);
+    Trouble { kind: error.kind, message: error.hint.clone(), next_check }
+}

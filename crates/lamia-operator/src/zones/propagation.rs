@@ -1,0 +1,52 @@
+//! Asking every authoritative server what it answers, as far as zone workers need to know.
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use lamia_core::name::Fqdn;
+use lamia_core::record::{RecordValue, RrsetKey};
+
+/// What a server should answer for an RRset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expectation {
+    /// These values and no others.
+    Exactly(BTreeSet<RecordValue>),
+    /// At least and at most these, among others; no such RRset, or no such name, lacks them all.
+    Among {
+        /// Values that must be in the answer.
+        present: BTreeSet<RecordValue>,
+        /// Values that must not.
+        absent: BTreeSet<RecordValue>,
+    },
+}
+
+impl Expectation {
+    /// Whether an answer of these values (none for a negative answer) is as expected.
+    #[must_use]
+    pub fn is_met(&self, answer: &BTreeSet<RecordValue>) -> bool {
+        match self {
+            Self::Exactly(values) => answer == values,
+            Self::Among { present, absent } => present.is_subset(answer) && absent.is_disjoint(answer),
+        }
+    }
+}
+
+/// An expectation that a server does not meet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// Which expectation: its place in the slice.
+    pub index: usize,
+    /// Which server.
+    pub server: Fqdn,
+}
+
+/// Asks authoritative servers directly: no cache in between, no recursion.
+///
+/// Implementations ask many names at once but keep few queries in flight, give each query a deadline of a few seconds,
+/// and fall back to TCP where an answer is truncated. A server that can't be reached, or answers without authority,
+/// meets no expectation. With no server to ask, none is missing.
+#[async_trait]
+pub trait Propagation: Send + Sync {
+    /// The expectations that are not met yet, each with one server that does not meet it.
+    async fn missing(&self, zone: &Fqdn, name_servers: &[Fqdn], expected: &[(RrsetKey, Expectation)]) -> Vec<Missing>;
+}

@@ -1,0 +1,7 @@
+//! Zone workers on the provider in memory, in virtual time.
+
+mod bench;
+mod faults;
+mod pace;
+mod publishing;
+mod withdrawing;
