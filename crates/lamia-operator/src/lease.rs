@@ -29,6 +29,9 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+/// The Lease's name. The chart's Role names it too.
+pub const LEASE: &str = "lamia";
+
 /// Where the Lease is, who we are, and the three times of the election.
 #[derive(Clone, Debug)]
 pub struct LeaseConfig {

@@ -11,5 +11,6 @@ pub mod identity;
 pub mod lease;
 pub mod metrics;
 pub mod queue;
+pub mod rbac;
 pub mod status_writer;
 pub mod zones;
