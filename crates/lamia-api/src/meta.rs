@@ -25,6 +25,8 @@ pub const ANNOTATION_OWNER: &str = "lamia.dev/owner";
 pub const ANNOTATION_HOST: &str = "lamia.dev/host";
 /// Annotation on a delivered Secret: SHA-256 of the leaf certificate (DER), hex, so that metadata alone tells whether it is current.
 pub const ANNOTATION_CERTIFICATE: &str = "lamia.dev/certificate-sha256";
+/// Annotation on a master Secret: URL of the directory of the CA that issued the certificate in it.
+pub const ANNOTATION_DIRECTORY: &str = "lamia.dev/acme-directory";
 /// Annotation on a gateway's Service: the namespaces that may use it, comma-separated; without it, all may.
 pub const ANNOTATION_ALLOWED_NAMESPACES: &str = "lamia.dev/allowed-namespaces";
 /// Annotation on an Istio or Gateway API Gateway: its TLS hosts are adopted.

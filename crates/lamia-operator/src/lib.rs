@@ -5,9 +5,11 @@
 mod test_api;
 
 pub mod clock;
+mod condition;
 pub mod events;
 pub mod http;
 pub mod identity;
+pub mod issuance;
 pub mod lease;
 pub mod metrics;
 pub mod queue;

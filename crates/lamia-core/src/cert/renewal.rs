@@ -71,6 +71,13 @@ impl Validity {
         }
     }
 
+    /// When to ask the CA for its advice first, counted from `now` (a start, or the issuance): spread by the seed over six hours, or a tenth of a
+    /// shorter life, so that a thousand certificates do not ask at once.
+    #[must_use]
+    pub fn first_question(&self, now: Timestamp, seed: u64) -> Timestamp {
+        later(now, SignedDuration::from_hours(6).min(self.life() / 10).mul_f64(share(!seed)))
+    }
+
     /// How the certificate stands now, if it is to be renewed at `renew_at`.
     #[must_use]
     pub fn phase(&self, renew_at: Timestamp, now: Timestamp) -> Phase {
@@ -168,6 +175,12 @@ mod tests {
             let picked = living(2_160).renew_at(Some(window), seed);
             prop_assert!(window.start <= picked && picked < window.end);
             prop_assert_eq!(picked, living(2_160).renew_at(Some(window), seed));
+        }
+
+        #[test]
+        fn the_first_question_comes_within_hours_and_long_before_the_end(life in 1_i64..10_000, seed: u64) {
+            let asked = living(life).first_question(at(0), seed);
+            prop_assert!(at(0) <= asked && asked <= at(6) && asked < later(at(0), SignedDuration::from_mins(6 * life)));
         }
 
         #[test]

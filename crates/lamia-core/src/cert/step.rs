@@ -73,7 +73,8 @@
 //!
 //!  clean up:  values not withdrawn → CleanUp;  on their way out → Nothing(Withdrawal);  gone or none → Conclude
 //! ```
-//! A step that talks to the CA becomes `Nothing(Retry)` while [`Observed::hold`] lies ahead; cleaning up never waits for the CA.
+//! A step of an attempt ([`Step::is_attempt`]) becomes `Nothing(Retry)` while [`Observed::hold`] lies ahead; proving in DNS and
+//! cleaning up go on.
 
 use std::collections::BTreeSet;
 
@@ -207,7 +208,7 @@ pub struct Observed {
     pub txt: TxtState,
     /// Whether an attempt may be spent; `None` when not asked yet.
     pub gate: Option<Gate>,
-    /// No word to the CA before.
+    /// No attempt, and no word to the CA, before.
     pub hold: Option<Timestamp>,
 }
 
@@ -290,6 +291,12 @@ impl Step {
     pub fn asks_ca(&self) -> bool {
         matches!(self, Self::NewOrder | Self::Accept(_) | Self::Poll | Self::Finalize | Self::Download)
     }
+
+    /// Whether the step waits while attempts are held: those that ask the CA, and those that lead up to an order.
+    #[must_use]
+    pub fn is_attempt(&self) -> bool {
+        self.asks_ca() || matches!(self, Self::CheckGate | Self::MakeKey)
+    }
 }
 
 /// What to do next. Total; see the module's decision table.
@@ -297,7 +304,7 @@ impl Step {
 pub fn next_step(seen: &Observed, now: Timestamp) -> Step {
     let step = unheld_step(seen, now);
     match seen.hold {
-        Some(hold) if now < hold && step.asks_ca() => Step::Nothing { until: Some(hold), wait: Wait::Retry },
+        Some(hold) if now < hold && step.is_attempt() => Step::Nothing { until: Some(hold), wait: Wait::Retry },
         _ => step,
     }
 }

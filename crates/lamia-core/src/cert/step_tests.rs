@@ -150,6 +150,7 @@ fn each_row_of_the_table() {
 fn a_hold_stops_every_word_to_the_ca_and_nothing_else() {
     let hold = |seen: Observed| Observed { hold: Some(in_millis(5)), ..seen };
     let waits = Step::Nothing { until: Some(in_millis(5)), wait: Wait::Retry };
+    assert_eq!(next_step(&hold(fresh_start()), NOW), waits);
     assert_eq!(next_step(&hold(under_way(OrderStatus::Ready)), NOW), waits);
     assert_eq!(next_step(&hold(under_way(OrderStatus::Ready)), in_millis(5)), Step::Finalize);
     assert_eq!(next_step(&hold(under_way(OrderStatus::Invalid)), NOW), Step::CleanUp);
