@@ -1,6 +1,5 @@
 //! lamia-operator
 
-
 #[cfg(test)]
 mod test_api;
 
@@ -12,6 +11,7 @@ pub mod identity;
 pub mod issuance;
 pub mod lease;
 pub mod metrics;
+pub mod outward;
 pub mod queue;
 pub mod rbac;
 pub mod status_writer;

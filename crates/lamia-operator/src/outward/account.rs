@@ -1,0 +1,49 @@
+//! A guarded ACME account. One line a method; a new method of the trait can't be forgotten.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use lamia_core::cert::order::OrderSnapshot;
+use lamia_providers::acme::{AcmeAccount, AcmeError, DirectoryInfo, NewOrder, RenewalWindow};
+
+use super::Outward;
+
+pub(super) struct Guarded {
+    pub(super) outward: Outward,
+    pub(super) account: Arc<dyn AcmeAccount>,
+}
+
+#[async_trait]
+impl AcmeAccount for Guarded {
+    fn directory(&self) -> &DirectoryInfo {
+        self.account.directory()
+    }
+
+    fn uri(&self) -> &str {
+        self.account.uri()
+    }
+
+    async fn new_order(&self, order: &NewOrder) -> Result<OrderSnapshot, AcmeError> {
+        self.outward.acme("new_order", self.account.new_order(order)).await
+    }
+
+    async fn order(&self, url: &str) -> Result<OrderSnapshot, AcmeError> {
+        self.outward.acme("read_order", self.account.order(url)).await
+    }
+
+    async fn accept(&self, order_url: &str, challenge_url: &str) -> Result<(), AcmeError> {
+        self.outward.acme("accept_challenge", self.account.accept(order_url, challenge_url)).await
+    }
+
+    async fn finalize(&self, order_url: &str, csr_der: &[u8]) -> Result<OrderSnapshot, AcmeError> {
+        self.outward.acme("finalize", self.account.finalize(order_url, csr_der)).await
+    }
+
+    async fn certificate(&self, order_url: &str) -> Result<String, AcmeError> {
+        self.outward.acme("download_certificate", self.account.certificate(order_url)).await
+    }
+
+    async fn renewal_window(&self, certificate_der: &[u8]) -> Result<Option<RenewalWindow>, AcmeError> {
+        self.outward.acme("read_renewal_window", self.account.renewal_window(certificate_der)).await
+    }
+}
