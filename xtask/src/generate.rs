@@ -2,6 +2,7 @@
 //! seen in review; `--check` proves in CI that they are what the code says.
 
 mod crds;
+mod reference;
 
 use std::fs;
 use std::path::Path;
@@ -21,7 +22,8 @@ pub(crate) struct Output {
 /// # Errors
 /// A file can't be generated or written; with `check`, a file differs.
 pub(crate) fn run(root: &Path, check: bool) -> Result<()> {
-    let outputs = crds::outputs()?;
+    let mut outputs = crds::outputs()?;
+    outputs.push(reference::output(root)?);
     let mut stale = Vec::new();
     for output in &outputs {
         let path = root.join(&output.path);

@@ -13,6 +13,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
 };
 use kube::CustomResourceExt;
+use serde_json::Value;
 
 use crate::{ACMEIssuer, DNSProvider, HostCertificate, SecuredHost, Zone};
 
@@ -24,6 +25,32 @@ const KEEP: (&str, &str) = ("helm.sh/resource-policy", "keep");
 pub fn definitions() -> Vec<CustomResourceDefinition> {
     let derived = [SecuredHost::crd(), Zone::crd(), DNSProvider::crd(), ACMEIssuer::crd(), HostCertificate::crd()];
     derived.map(polished).into()
+}
+
+/// The definitions as they are to be written into files. Bounds, floating-point numbers in the type, are whole numbers
+/// here, as people write them: `443`, not `443.0`.
+///
+/// # Errors
+/// Never in practice: the definitions are JSON by construction.
+pub fn manifests() -> Result<Vec<Value>, serde_json::Error> {
+    let mut manifests = definitions().iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>()?;
+    manifests.iter_mut().for_each(whole_numbers);
+    Ok(manifests)
+}
+
+fn whole_numbers(value: &mut Value) {
+    match value {
+        Value::Number(number) => {
+            let whole = number.as_f64().filter(|float| float.fract() == 0.0 && float.abs() <= f64::from(u32::MAX));
+            if let (true, Some(float)) = (number.is_f64(), whole) {
+                let integer = float as i64;
+                *value = Value::from(integer);
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(whole_numbers),
+        Value::Object(fields) => fields.values_mut().for_each(whole_numbers),
+        Value::Null | Value::Bool(_) | Value::String(_) => {}
+    }
 }
 
 fn polished(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
@@ -70,6 +97,13 @@ fn signed_format(unsigned: &str) -> Option<(&'static str, f64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bounds_are_written_as_people_write_them() {
+        let mut value = serde_json::json!({"maximum": 65535.0, "list": [1.5, 2.0], "format": "int32"});
+        whole_numbers(&mut value);
+        assert_eq!(value.to_string(), r#"{"format":"int32","list":[1.5,2],"maximum":65535}"#);
+    }
 
     #[test]
     fn nothing_is_left_that_an_api_server_warns_about() {

@@ -70,7 +70,7 @@ fn has_reason(lines: &[&str]) -> bool {
 
 fn sleeps(file: &SourceFile) -> Vec<Finding> {
     let marks = in_tests(&file.text);
-    let whole_file = file.path.contains("/tests/") || file.path.ends_with("/tests.rs");
+    let whole_file = file.path.contains("/tests/") || file.path.ends_with("tests.rs");
     numbered(&file.text)
         .filter(|(number, line)| (whole_file || marks[number - 1]) && SLEEPS.iter().any(|sleep| line.contains(sleep)))
         .map(|(number, _)| {

@@ -1,0 +1,56 @@
+//! What may be typed. Only words and their types are here; what they mean is in `commands/`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::commands::{completions, doctor, host, zone};
+use crate::output::Colour;
+
+/// Give a host name, get a live HTTPS site on your Istio gateway.
+#[derive(Parser)]
+#[command(name = "lamia", version, max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct Global {
+    /// The kubeconfig file; default: $KUBECONFIG, else ~/.kube/config, else the pod's own account
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// The context in it; default: its current one
+    #[arg(long, global = true, value_name = "NAME", help_heading = "Global options")]
+    pub(crate) context: Option<String>,
+    /// The namespace; default: the context's
+    #[arg(short, long, global = true, value_name = "NAME", env = "LAMIA_NAMESPACE", help_heading = "Global options")]
+    pub(crate) namespace: Option<String>,
+    /// When to use colours
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN", help_heading = "Global options")]
+    pub(crate) color: Colour,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Hosts with HTTPS: add, list, explain
+    #[command(subcommand)]
+    Host(host::Command),
+    /// DNS zones: name servers, delegation, held withdrawals
+    #[command(subcommand)]
+    Zone(zone::Command),
+    /// Say what is wrong with this installation, and what to do
+    Doctor(doctor::Doctor),
+    /// Print the CustomResourceDefinitions, for kubectl apply
+    Crds,
+    /// Print a shell's completions
+    Completions(completions::Completions),
+    /// Print the version, and that of the API
+    Version,
+    /// Print the reference of all commands, in Markdown
+    #[command(hide = true)]
+    Reference,
+}

@@ -1,0 +1,35 @@
+//! What each command does: one file per command. A command asks the cluster, hands what it got to a pure function that
+//! makes text of it, and prints that.
+
+mod chain;
+pub(crate) mod completions;
+mod crds;
+pub(crate) mod doctor;
+pub(crate) mod host;
+mod reference;
+mod version;
+pub(crate) mod zone;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::arguments::{Arguments, Command};
+
+/// Carries out what was typed.
+///
+/// # Errors
+/// What the person must know: see [`crate::failure`].
+pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
+    let global = &arguments.global;
+    match arguments.command {
+        Command::Host(command) => host::run(command, global).await?,
+        Command::Zone(command) => zone::run(command, global).await?,
+        Command::Doctor(doctor) => return doctor.run(global).await,
+        Command::Crds => crds::run()?,
+        Command::Completions(completions) => completions.run()?,
+        Command::Version => version::run()?,
+        Command::Reference => reference::run()?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
