@@ -5,7 +5,7 @@
 //!
 //! | derived | polished | because |
 //! |---|---|---|
-//! | `nullable: true` on what is optional | gone | the server then drops a `null`, so that `has()` in CEL rules and defaults see a field that is not there |
+//! | `nullable: true` on what is optional | gone | a `null` would count as given in CEL's `has()`; now the server puts the default in its place or refuses it |
 //! | `format: uint16`, `uint32` | `int32`, `int64` with bounds | Kubernetes knows no unsigned formats; a number that does not fit the Rust type would stop every watch |
 //! | a description that speaks of derived types | the spec's own | people read it in `kubectl explain` |
 

@@ -3,5 +3,6 @@
 //! [`servers`] starts the components (a CA, DNS servers, a Kubernetes API, a gateway). Never part of a production image:
 //! nothing here may be needed by the operator.
 
+pub mod definitions;
 pub mod resolver;
 pub mod servers;
