@@ -5,5 +5,6 @@ pub mod dns;
 pub mod endpoint;
 pub mod error;
 pub mod lookup;
+pub mod probe;
 pub mod secret;
 mod wire;

@@ -157,6 +157,12 @@ pub(super) fn is_bad_nonce(error: &ia::Error) -> bool {
 pub(super) fn failure(operation: &'static str, error: ia::Error, reply: Option<&Reply>) -> AcmeError {
     let retry_at = reply.and_then(|reply| reply.retry_at);
     match error {
+        // Some CAs say "no such thing" without a word.
+        ia::Error::Json(_)
+            if reply.is_some_and(|reply| reply.status == StatusCode::NOT_FOUND && reply.body.is_empty()) =>
+        {
+            AcmeError::Problem { operation, problem: AcmeProblem::default(), status: 404, retry_at }
+        }
         ia::Error::Api(from) if from.r#type.is_some() => {
             let status = reply.map_or(from.status.unwrap_or_default(), |reply| reply.status.as_u16());
             AcmeError::Problem { operation, problem: problem(&from), status, retry_at }

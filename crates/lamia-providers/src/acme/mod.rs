@@ -91,7 +91,7 @@ pub enum AcmeError {
     #[error("{operation}: the CA answered {}", .problem.kind)]
     ///
     /// Nothing was done. A `status` of 500 and more is the CA's own trouble and passes; an order that the CA does not
-    /// know (any more) is a `status` of 404.
+    /// know (any more) is a `status` of 404, with or without a kind.
     Problem {
         /// What was tried.
         operation: &'static str,

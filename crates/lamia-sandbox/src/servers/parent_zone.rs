@@ -49,6 +49,12 @@ impl ParentZone {
         let port = options.dns_port.map_or_else(|| loopback::port(address), Ok)?;
         let apexes = options.zones.iter().map(|zone| name(zone)).collect::<anyhow::Result<_>>()?;
         let zones = Arc::new(Zones { apexes, records: RwLock::default() });
+        for apex in &zones.apexes {
+            // Whoever looks for the parent finds it by the NS records at its apex.
+            let server = Name::from_ascii("ns").and_then(|label| label.append_domain(apex))?;
+            zones.set(apex, RecordType::NS, vec![RData::NS(NS(server.clone()))]);
+            zones.set_addresses(&server, &[IpAddr::V4(address)]);
+        }
         let service = DnsService::start(SocketAddr::from((address, port)), Arc::clone(&zones)).await?;
         Ok(Self { service, zones })
     }
