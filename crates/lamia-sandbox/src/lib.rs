@@ -6,3 +6,4 @@
 pub mod definitions;
 pub mod resolver;
 pub mod servers;
+pub mod translator;

@@ -76,7 +76,7 @@ impl Drop for Directory {
 }
 
 /// Writes beside the file and renames: a reader, or a crash, never sees half of it.
-fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
+pub(crate) fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&name)?;

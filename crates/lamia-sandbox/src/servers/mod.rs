@@ -7,11 +7,13 @@
 //! Every server can be a lasting one (`directory` given: its state is found again) or one for a test (no directory: nothing
 //! stays). `stop` and `resume` play a server that is down for a while.
 
+mod backend;
 mod binary;
 mod bind;
 mod directory;
 pub(crate) mod dns_service;
 pub(crate) mod dnssec;
+mod envoy;
 mod etcd;
 pub(crate) mod exchange;
 mod knot;
@@ -27,9 +29,11 @@ mod relay;
 mod served_zone;
 mod tls_pair;
 
+pub use backend::Backend;
 pub use binary::{Binary, MissingBinary, cache_directory};
 pub use bind::{Bind, NameServerOptions};
 pub use dnssec::{ds_of, stale_ds};
+pub use envoy::{Envoy, EnvoyFiles, EnvoyOptions, EnvoyResources};
 pub use etcd::{Etcd, EtcdOptions};
 pub use exchange::{ask, records};
 pub use knot::Knot;
