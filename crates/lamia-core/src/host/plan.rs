@@ -16,8 +16,10 @@
 //!
 //! "Kept" means: do not change, do not remove, do not make. A thing that vanished is never consent to withdraw.
 
+mod gateway;
+mod print;
+
 use std::collections::BTreeSet;
-use std::fmt;
 use std::net::IpAddr;
 
 use lamia_api::common::Management;
@@ -26,14 +28,10 @@ use serde_json::Value;
 
 use super::ObjectKey;
 use super::address::{GatewayAddress, PublicPoint};
-use super::reason::{
-    AcceptedReason, AddressReason, Because, CertificateReason, ConditionReason, GatewayReason, RecordsReason,
-};
-use super::validate::{GatewayChoice, ValidatedHost};
-use crate::cert::secret::{check_delivered_name, delivered_name};
+use super::reason::{AcceptedReason, Because, CertificateReason, ConditionReason, GatewayReason, RecordsReason};
+use super::validate::ValidatedHost;
 use crate::dns::ownership::OwnerHash;
 use crate::dns::wanted::{HostDemand, Target};
-use crate::gateway::istio;
 use crate::gateway::view::{GatewayView, ReferenceProblem};
 use crate::name::{Fqdn, HostName};
 
@@ -83,6 +81,8 @@ pub struct HostWorld<'a> {
     pub referenced: Option<Result<&'a GatewayView, ReferenceProblem>>,
     /// The issuer with `default: true`.
     pub default_issuer: Option<&'a str>,
+    /// Why the issuer that the host would use is not for it ([`super::grants::check_issuer`]).
+    pub issuer_refusal: Option<Because<CertificateReason>>,
     /// Whether the gateway serves the certificate, or did before the records were published: `WhenServing` asks once.
     pub has_served: bool,
 }
@@ -164,7 +164,7 @@ pub fn plan(host: &ValidatedHost, world: &HostWorld<'_>) -> HostPlan {
         zone: world.zone.cloned(),
         records: stop.decide().unwrap_or_else(|| records(host, world)),
         certificate: stop.decide().unwrap_or_else(|| certificate(host, world)),
-        gateway: stop.decide().unwrap_or_else(|| gateway(host, world)),
+        gateway: stop.decide().unwrap_or_else(|| gateway::gateway(host, world)),
     }
 }
 
@@ -269,6 +269,9 @@ pub fn kept_demand(object: &ObjectKey, spec: &SecuredHostSpec) -> Option<HostDem
 }
 
 fn certificate(host: &ValidatedHost, world: &HostWorld<'_>) -> Decision<WantedCertificate, CertificateReason> {
+    if let Some(because) = &world.issuer_refusal {
+        return Decision::Keep(because.clone());
+    }
     match host.issuer.as_deref().or(world.default_issuer) {
         Some(issuer) => Decision::Want(WantedCertificate {
             names: vec![host.host.clone()],
@@ -281,142 +284,6 @@ fn certificate(host: &ValidatedHost, world: &HostWorld<'_>) -> Decision<WantedCe
             Decision::Keep(Because::new(CertificateReason::NoIssuer, text))
         }
     }
-}
-
-fn gateway(host: &ValidatedHost, world: &HostWorld<'_>) -> Decision<WantedGateway, GatewayReason> {
-    let identity = istio::Identity { cluster: world.cluster, object: &host.object, uid: world.uid };
-    let route = |gateway: &ObjectKey| {
-        host.backend.as_ref().map(|backend| istio::virtual_service(&identity, &host.host, gateway, backend))
-    };
-    match &host.gateway {
-        GatewayChoice::Owned(owned) => {
-            let Some(service) = &world.address.service else {
-                return Decision::Keep(unknown_service(&world.address.because));
-            };
-            let secret = match delivered_name(&host.object.namespace, &service.namespace, &host.object.name) {
-                Ok(secret) => secret,
-                Err(error) => return Decision::Keep(Because::new(GatewayReason::Forbidden, error.to_string())),
-            };
-            Decision::Want(WantedGateway {
-                gateway: Some(istio::gateway(&identity, &host.host, host.port, owned, &secret)),
-                virtual_service: route(&host.object),
-                delivery: Decision::Want(ObjectKey::new(service.namespace.clone(), secret)),
-            })
-        }
-        GatewayChoice::Referenced(key) => {
-            let view = match &world.referenced {
-                Some(Ok(view)) => view,
-                Some(Err(problem)) => return Decision::Keep(problem.gateway()),
-                None => return Decision::Keep(unknown_service(&world.address.because)),
-            };
-            Decision::Want(WantedGateway {
-                gateway: None,
-                virtual_service: route(key),
-                delivery: referenced_delivery(host, world, view),
-            })
-        }
-    }
-}
-
-fn unknown_service(because: &Because<AddressReason>) -> Because<GatewayReason> {
-    let text = format!("waits for AddressReady: the gateway's namespace is not known ({})", because.reason.as_str());
-    Because::new(GatewayReason::Waiting, text)
-}
-
-fn referenced_delivery(
-    host: &ValidatedHost,
-    world: &HostWorld<'_>,
-    view: &GatewayView,
-) -> Decision<ObjectKey, GatewayReason> {
-    let Some(service) = &world.address.service else {
-        return Decision::Keep(unknown_service(&world.address.because));
-    };
-    let wanted = delivered_name(&view.key.namespace, &service.namespace, &host.object.name);
-    let found = wanted
-        .map_err(|error| Because::new(GatewayReason::Forbidden, error.to_string()))
-        .and_then(|wanted| view.credential(&host.host, host.port, &wanted))
-        .and_then(|secret| check_named(&view.key.namespace, &service.namespace, &secret).map(|()| secret));
-    match found {
-        Ok(secret) => Decision::Want(ObjectKey::new(service.namespace.clone(), secret)),
-        Err(because) => Decision::Keep(because),
-    }
-}
-
-/// A Secret that a Gateway names may lie in the Gateway's own namespace under any name that Istio does not reserve,
-/// elsewhere only under `<gateway-namespace>.<name>`: so no namespace can name the Secret of another.
-fn check_named(gateway_namespace: &str, service_namespace: &str, secret: &str) -> Result<(), Because<GatewayReason>> {
-    let forbidden = |text: String| Because::new(GatewayReason::Forbidden, text);
-    check_delivered_name(secret).map_err(|error| forbidden(error.to_string()))?;
-    let prefixed = secret.strip_prefix(gateway_namespace).is_some_and(|rest| rest.starts_with('.'));
-    if gateway_namespace == service_namespace || prefixed {
-        return Ok(());
-    }
-    Err(forbidden(format!(
-        "the gateway's pods read Secrets in another namespace than this Gateway's, where Lamia writes only names that begin with {gateway_namespace}.; change credentialName: {secret} to such a name"
-    )))
-}
-
-/// For people: one line a part.
-impl fmt::Display for HostPlan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} (SecuredHost {}){}", self.host, self.object, mode(self.management))?;
-        write_part(f, "records", &self.records, |records| {
-            let zone = self.zone.as_ref().map(|zone| format!(", in zone {zone}")).unwrap_or_default();
-            let rrsets = records.rrsets();
-            let lines = rrsets.iter().map(|(key, rrset)| {
-                let values = rrset.values.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-                format!("{key} {values}, ttl {} s{zone}", rrset.ttl)
-            });
-            lines.collect()
-        })?;
-        write_part(f, "certificate", &self.certificate, |certificate| {
-            let names = certificate.names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            let profile = certificate.profile.as_ref().map(|it| format!(", profile {it}")).unwrap_or_default();
-            vec![format!("{names} from ACMEIssuer {}, {:?}{profile}", certificate.issuer, certificate.key_algorithm)]
-        })?;
-        write_part(f, "gateway", &self.gateway, |gateway| {
-            let applied = [("Gateway", &gateway.gateway), ("VirtualService", &gateway.virtual_service)];
-            let mut lines: Vec<String> = applied
-                .into_iter()
-                .filter(|(_, object)| object.is_some())
-                .map(|(kind, _)| format!("Istio {kind} {}", self.object))
-                .collect();
-            if gateway.gateway.is_none() {
-                lines.insert(0, "somebody else's Gateway, only read".to_owned());
-            }
-            lines
-        })?;
-        match &self.gateway {
-            Decision::Want(gateway) => write_part(f, "secret", &gateway.delivery, |key| vec![key.to_string()]),
-            Decision::Keep(_) | Decision::Without(_) => Ok(()),
-        }
-    }
-}
-
-fn mode(management: Management) -> &'static str {
-    match management {
-        Management::Active => "",
-        Management::Observe => ", observed only: nothing of this is done",
-        Management::Paused => ", paused",
-    }
-}
-
-fn write_part<T, R: ConditionReason>(
-    f: &mut fmt::Formatter<'_>,
-    part: &str,
-    decision: &Decision<T, R>,
-    lines: impl Fn(&T) -> Vec<String>,
-) -> fmt::Result {
-    let lines = match decision {
-        Decision::Want(wanted) => lines(wanted),
-        Decision::Keep(because) => vec![format!("as it is: {}", because.message)],
-        Decision::Without(because) => vec![format!("none: {}", because.message)],
-    };
-    for (position, line) in lines.iter().enumerate() {
-        let label = if position == 0 { part } else { "" };
-        writeln!(f, "  {label:<12} {line}")?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::super::reason::AddressReason;
 use super::super::validate::validate;
 use super::*;
 use crate::gateway::view::{HostPattern, Listener, ListenerTls};
@@ -50,6 +51,7 @@ fn world<'a>(address: &'a GatewayAddress, zone: &'a Fqdn) -> HostWorld<'a> {
         address,
         referenced: None,
         default_issuer: Some("letsencrypt"),
+        issuer_refusal: None,
         has_served: false,
     }
 }
@@ -155,9 +157,13 @@ fn a_certificate_needs_an_issuer_and_no_address() {
             profile: Some("shortlived".to_owned()),
         })
     );
-    let without = HostWorld { default_issuer: None, ..base };
-    let missing = plan(&host(json!({})), &without).certificate;
-    assert_eq!(missing.because().map(|because| because.reason), Some(CertificateReason::NoIssuer));
+    let without = HostWorld { default_issuer: None, ..base.clone() };
+    let refusal = Because::new(CertificateReason::IssuerNotAllowed, "not for this namespace");
+    let refused = HostWorld { issuer_refusal: Some(refusal), ..base };
+    for (world, expected) in [(without, CertificateReason::NoIssuer), (refused, CertificateReason::IssuerNotAllowed)] {
+        let missing = plan(&host(json!({})), &world).certificate;
+        assert_eq!(missing.because().map(|because| because.reason), Some(expected));
+    }
 }
 
 #[test]
