@@ -202,9 +202,10 @@ fn choose<'s>(
         .partition(|service| service.allows(question.namespace));
     if fitting.is_empty() {
         let text = if closed.is_empty() {
-            let places = question.gateway_namespaces.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+            let places: String = question.gateway_namespaces.iter().map(|name| format!(", {name}")).collect();
             format!(
-                "no Service selects pods labelled {labels} in this namespace or in the gateway namespaces ({places}); check the selector, or let the platform team add the namespace to gatewayNamespaces"
+                "no Service selects pods labelled {labels} in these namespaces: {}{places}; check the selector, or let the platform team add the gateway's namespace to gatewayNamespaces",
+                question.namespace
             )
         } else {
             format!(

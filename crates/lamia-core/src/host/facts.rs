@@ -264,7 +264,10 @@ fn foreign(kind: &str, key: &ObjectKey) -> String {
     format!("{kind} {key} is not this SecuredHost's and is left alone; rename this object, or remove the {kind}")
 }
 
-/// What the probe saw.
+/// What the probe saw of the certificate in hand.
+///
+/// During a renewal the gateway takes a moment to take up the new certificate. As long as the one before is valid, leave
+/// the fact out of the observation then, so that `Ready` does not waver with each renewal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Serving {
     /// This certificate.
