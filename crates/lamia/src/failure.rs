@@ -79,7 +79,7 @@ fn answered(status: &Status, doing: &str) -> Failure {
         ),
         403 => Failure::new(
             format!("{doing}: {message}"),
-            "ask for the role: `edit` in the namespace for SecuredHosts, Lamia's `lamia-admin` for Zones, DNSProviders and ACMEIssuers",
+            "ask for the role: `edit` in the namespace for SecuredHosts, `lamia-platform` for Zones, DNSProviders and ACMEIssuers",
         ),
         404 if !named => Failure::new(
             format!("{doing}: the cluster does not know the kind"),

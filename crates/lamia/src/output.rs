@@ -51,15 +51,24 @@ impl Paint {
     #[cfg(test)]
     pub(crate) const PLAIN: Self = Self { coloured: false };
 
-    /// For stdout.
+    /// For what goes to stdout.
     pub(crate) fn for_stdout(colour: Colour) -> Self {
+        Self::on(io::stdout().is_terminal(), colour)
+    }
+
+    /// For what goes to stderr.
+    pub(crate) fn for_stderr(colour: Colour) -> Self {
+        Self::on(io::stderr().is_terminal(), colour)
+    }
+
+    fn on(terminal: bool, colour: Colour) -> Self {
         let coloured = match colour {
             Colour::Always => true,
             Colour::Never => false,
             Colour::Auto => {
                 let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
                 let dumb = std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
-                !refused && !dumb && io::stdout().is_terminal()
+                terminal && !refused && !dumb
             }
         };
         Self { coloured }

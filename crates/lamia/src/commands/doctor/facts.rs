@@ -11,13 +11,11 @@ use kube::api::{ListParams, PostParams};
 use kube::{Api, Resource, ResourceExt};
 use lamia_api::meta::GROUP;
 use lamia_api::{ACMEIssuer, DNSProvider, SecuredHost, Zone, crd};
+use lamia_operator::lease::LEASE;
 use serde::de::DeserializeOwned;
 
 use crate::cluster::Cluster;
 use crate::failure::explain;
-
-/// Name of the Lease that the operator leads by.
-const LEASE: &str = "lamia";
 
 /// What was seen of the cluster.
 pub(super) struct Facts {

@@ -11,10 +11,11 @@ use lamia_api::meta::{GROUP, VERSION};
 use lamia_core::name::HostName;
 use serde_json::{Value, json};
 
+use super::wait::Wait;
 use crate::arguments::Global;
 use crate::cluster::Cluster;
 use crate::failure::{Failure, explain};
-use crate::output::{self, ObjectFormat};
+use crate::output::{self, ObjectFormat, Paint};
 
 /// Put a host on the gateway, with HTTPS.
 #[derive(Args, Debug)]
@@ -34,11 +35,13 @@ pub(crate) struct Add {
     #[arg(long, value_name = "NAME")]
     issuer: Option<String>,
     /// Make nothing, print what would be made
-    #[arg(long)]
+    #[arg(long, conflicts_with = "wait")]
     dry_run: bool,
     /// Print the object
     #[arg(short, long, value_enum, value_name = "FORMAT")]
     output: Option<ObjectFormat>,
+    #[command(flatten)]
+    wait: Wait,
 }
 
 /// `shop:9191`
@@ -102,6 +105,9 @@ impl Add {
             "made SecuredHost {name} in {0}; how far it is: lamia host get {name} -n {0}",
             cluster.namespace
         ));
+        if self.wait.wait {
+            self.wait.until_ready(&cluster, &name, Paint::for_stderr(global.color)).await?;
+        }
         Ok(())
     }
 
@@ -145,6 +151,7 @@ mod tests {
             issuer: None,
             dry_run: true,
             output: None,
+            wait: Wait { wait: false, timeout: 600 },
         }
     }
 

@@ -8,6 +8,7 @@ use lamia_api::SecuredHost;
 use lamia_api::condition::{self, host::CHAIN};
 use lamia_api::host::CertificateStatus;
 
+use super::wait::Wait;
 use crate::arguments::Global;
 use crate::cluster::Cluster;
 use crate::commands::chain;
@@ -22,12 +23,18 @@ pub(crate) struct Get {
     /// Print the object instead
     #[arg(short, long, value_enum, value_name = "FORMAT")]
     output: Option<ObjectFormat>,
+    #[command(flatten)]
+    wait: Wait,
 }
 
 impl Get {
     pub(super) async fn run(self, global: &Global) -> Result<()> {
         let cluster = Cluster::from(global).await?;
-        let host = find(&cluster, &self.name).await?;
+        let mut host = find(&cluster, &self.name).await?;
+        if self.wait.wait {
+            self.wait.until_ready(&cluster, &host.name_any(), Paint::for_stderr(global.color)).await?;
+            host = find(&cluster, &self.name).await?;
+        }
         match self.output {
             Some(format) => output::data(&output::object(&host, format)?),
             None => output::data(&in_words(&host, Paint::for_stdout(global.color))),

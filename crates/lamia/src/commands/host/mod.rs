@@ -3,6 +3,7 @@
 mod add;
 mod get;
 mod list;
+mod wait;
 
 use anyhow::Result;
 use clap::Subcommand;
