@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::admit::Subject;
 use super::diff::{Unit, Verb, verb};
 use super::plan::ZonePlan;
 use super::safety::Fate;
@@ -50,6 +51,13 @@ impl fmt::Display for ZonePlan {
 }
 
 impl ZonePlan {
+    /// The lines about one subject alone, changes that are only observed among them.
+    #[must_use]
+    pub fn lines_of(&self, subject: &Subject) -> Vec<String> {
+        let units = self.units.iter().chain(&self.observed).filter(|unit| unit.subjects.contains(subject));
+        units.flat_map(|unit| &unit.changes).map(|change| Line(change).to_string()).collect()
+    }
+
     /// How many RRsets are added, changed, removed.
     #[must_use]
     pub fn counts(&self) -> [usize; 3] {
@@ -71,6 +79,7 @@ fn write_unit(f: &mut fmt::Formatter<'_>, unit: &Unit, widths: (usize, usize)) -
     let subjects: Vec<String> = unit.subjects.iter().map(ToString::to_string).collect();
     let mut why = format!("  ({})", subjects.join("; "));
     for change in &unit.changes {
+        write!(f, "  ")?;
         write_change(f, change, widths)?;
         // Said once: the lines of a unit belong together.
         writeln!(f, "{}", std::mem::take(&mut why))?;
@@ -85,7 +94,7 @@ fn write_change(f: &mut fmt::Formatter<'_>, change: &RrsetChange, (name, rtype):
         Verb::Remove => '-',
     };
     let key = &change.key;
-    write!(f, "  {sign} {:name$}  {:rtype$}  ", key.name.as_str(), key.rtype.to_string())?;
+    write!(f, "{sign} {:name$}  {:rtype$}  ", key.name.as_str(), key.rtype.to_string())?;
     match (&change.before, &change.after) {
         (Some(before), Some(after)) => write_difference(f, before, after),
         (Some(one), None) | (None, Some(one)) => {
@@ -93,6 +102,15 @@ fn write_change(f: &mut fmt::Formatter<'_>, change: &RrsetChange, (name, rtype):
             one.values.iter().try_for_each(|value| write!(f, "  {value}"))
         }
         (None, None) => Ok(()),
+    }
+}
+
+/// One change, by itself.
+struct Line<'a>(&'a RrsetChange);
+
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_change(f, self.0, (0, 0))
     }
 }
 

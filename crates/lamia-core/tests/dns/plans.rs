@@ -1,6 +1,7 @@
 //! Situations, each with the plan that it should lead to.
 
 use lamia_api::common::DeletionPolicy;
+use lamia_core::dns::admit::Subject;
 use lamia_core::dns::diff::batches;
 use lamia_core::dns::ownership::{Identity, MarkerKind};
 use lamia_core::record::RecordType;
@@ -181,6 +182,9 @@ fn a_host_that_is_only_observed_changes_nothing_and_says_what_it_would() {
     stage.wanted.hosts.get_mut("team/shop").unwrap().observe = true;
     assert!(stage.plan().is_empty());
     insta::assert_snapshot!(stage.plan());
+    let lines = stage.plan().lines_of(&Subject::Host("team/shop".to_owned()));
+    assert_eq!(lines.len(), 2);
+    assert_eq!(lines[1], "+ shop.example.net  A  300  192.0.2.1");
 }
 
 #[test]

@@ -27,7 +27,7 @@ use tokio::time::Instant;
 use super::entries::Entries;
 use super::pace::{Pace, Urgency};
 use super::send::Sent;
-use super::state::{PublishState, Trouble, ZoneEvent, ZoneSummary};
+use super::state::{PublishState, Trouble, Waits, ZoneEvent, ZoneSummary};
 use super::tickets::Tickets;
 use super::{Mode, ZoneBinding, retry};
 
@@ -136,7 +136,7 @@ impl Book {
         (self.trouble, self.failures) = (None, 0);
         self.quarantine.clear();
         self.tickets = Tickets::default();
-        self.entries.set_queued(&waits_for("the zone to be read"));
+        self.entries.set_queued(&PublishState::Pending(Waits::Turn));
     }
 
     /// The zone is closed: nothing is known of it any more, but what is wanted in it.
@@ -154,10 +154,10 @@ impl Book {
     /// A demand was set or changed.
     pub(super) fn demand(&mut self, subject: Subject, urgency: Urgency, now: Instant) {
         let state = match (&self.trouble, &self.binding) {
-            (Some((trouble, _)), _) => failed(trouble),
-            (None, None) => waits_for("the zone to be opened"),
-            (None, Some(binding)) if binding.mode == Mode::Paused => waits_for("the zone, which is paused"),
-            (None, Some(_)) => waits_for("the next change set"),
+            (Some((trouble, _)), _) => PublishState::Failed(trouble.clone()),
+            (None, None) => PublishState::Pending(Waits::Opening),
+            (None, Some(binding)) if binding.mode == Mode::Paused => PublishState::Pending(Waits::Paused),
+            (None, Some(_)) => PublishState::Pending(Waits::Turn),
         };
         self.entries.queue(subject, state);
         self.pace.demand(urgency, now);
@@ -266,7 +266,7 @@ impl Book {
         for (unit, error) in sent.refused {
             let trouble = trouble(&error, now, QUARANTINE);
             for subject in &unit.subjects {
-                self.entries.requeue(subject, failed(&trouble));
+                self.entries.requeue(subject, PublishState::Failed(trouble.clone()));
             }
             work.blocked.extend(unit.subjects);
             self.quarantine.push(Quarantined { changes: unit.changes, trouble, until });
@@ -314,7 +314,7 @@ impl Book {
         self.trouble = None;
         if delay > Duration::ZERO {
             let trouble = trouble(error, now, delay);
-            self.entries.set_queued(&failed(&trouble));
+            self.entries.set_queued(&PublishState::Failed(trouble.clone()));
             self.trouble = Some((trouble, now.instant + delay));
         }
     }
@@ -323,12 +323,11 @@ impl Book {
         let refused: BTreeSet<Subject> = plan.refusals.iter().map(|refusal| refusal.subject.clone()).collect();
         for subject in self.entries.refused() {
             if !refused.contains(&subject) {
-                self.entries.requeue(&subject, waits_for("the next change set"));
+                self.entries.requeue(&subject, PublishState::Pending(Waits::Turn));
             }
         }
         for refusal in &plan.refusals {
-            let state = PublishState::Refused { reason: refusal.reason, message: refusal.message.clone() };
-            self.entries.finish(&refusal.subject, state);
+            self.entries.finish(&refusal.subject, PublishState::Refused(refusal.clone()));
         }
         refused
     }
@@ -339,7 +338,7 @@ impl Book {
         let kept = hosts.filter(|(_, demand)| demand.observe || demand.target == Target::Keep);
         let kept: BTreeSet<Subject> = kept.map(|(source, _)| Subject::Host(source.clone())).collect();
         for subject in &kept {
-            if !matches!(self.entries.state(subject), Some(PublishState::Refused { .. })) {
+            if !matches!(self.entries.state(subject), Some(PublishState::Refused(_))) {
                 self.entries.finish(subject, PublishState::Kept);
             }
         }
@@ -354,7 +353,7 @@ impl Book {
             match self.quarantine.iter().find(|refused| refused.changes == unit.changes) {
                 None => rest.push(unit),
                 Some(refused) => {
-                    let state = failed(&refused.trouble);
+                    let state = PublishState::Failed(refused.trouble.clone());
                     unit.subjects.iter().for_each(|subject| self.entries.requeue(subject, state.clone()));
                     blocked.extend(unit.subjects);
                 }
@@ -367,8 +366,8 @@ impl Book {
     fn take_units(&mut self, binding: &ZoneBinding, units: Vec<Unit>, blocked: &mut BTreeSet<Subject>) -> Vec<Unit> {
         let observed = binding.mode == Mode::Observe;
         let state = match observed {
-            true => waits_for("the zone, which is only observed; lamia plan shows what would change"),
-            false => waits_for("the provider to take the change"),
+            true => PublishState::Pending(Waits::Observed),
+            false => PublishState::Pending(Waits::Provider),
         };
         for subject in units.iter().flat_map(|unit| &unit.subjects).filter(|subject| !blocked.contains(*subject)) {
             self.entries.requeue(subject, state.clone());
@@ -392,16 +391,6 @@ impl Book {
         self.outlook = Outlook { summary, next: plan.next };
         self.memory = plan.memory;
     }
-}
-
-/// A state of being on the way.
-fn waits_for(what: &str) -> PublishState {
-    PublishState::Pending { waits_for: what.to_owned() }
-}
-
-fn failed(trouble: &Trouble) -> PublishState {
-    let Trouble { kind, message, next_check } = trouble.clone();
-    PublishState::Failed { kind, message, next_check }
 }
 
 fn trouble(error: &ProviderError, now: Moment, delay: Duration) -> Trouble {

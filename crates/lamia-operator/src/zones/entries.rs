@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use lamia_core::dns::admit::Subject;
+use lamia_core::name::Fqdn;
 use tokio::time::Instant;
 
-use super::state::{PublishState, ZoneEvent};
+use super::state::{PublishState, Waits, ZoneEvent};
 
 /// The first wait between two questions to the name servers.
 const FIRST_INTERVAL: Duration = Duration::from_millis(50);
@@ -109,7 +110,7 @@ impl Entries {
 
     /// The subjects that are refused, of all that were so far.
     pub(super) fn refused(&self) -> Vec<Subject> {
-        let refused = self.entries.iter().filter(|(_, entry)| matches!(entry.state, PublishState::Refused { .. }));
+        let refused = self.entries.iter().filter(|(_, entry)| matches!(entry.state, PublishState::Refused(_)));
         refused.map(|(subject, _)| subject.clone()).collect()
     }
 
@@ -125,8 +126,8 @@ impl Entries {
         }
         let subjects: Vec<Subject> = self.checking.iter().cloned().collect();
         for subject in subjects {
-            if matches!(self.state(&subject), Some(PublishState::Failed { .. })) {
-                self.set_state(&subject, waits_for_servers(None));
+            if matches!(self.state(&subject), Some(PublishState::Failed(_))) {
+                self.set_state(&subject, PublishState::Pending(Waits::Servers(BTreeSet::new())));
             }
         }
     }
@@ -147,22 +148,24 @@ impl Entries {
         due.map(|(subject, generation, _)| (subject.clone(), generation)).collect()
     }
 
-    /// The name servers were asked: all have it, or `late` does not. Ignored if the demand has changed since.
-    pub(super) fn checked(&mut self, subject: &Subject, generation: u64, late: Option<&str>, now: Instant) {
+    /// The name servers were asked, and these are late. Ignored if the demand has changed since.
+    pub(super) fn checked(&mut self, subject: &Subject, generation: u64, late: &BTreeSet<Fqdn>, now: Instant) {
         let Some(entry) = self.entries.get_mut(subject) else { return };
         let Phase::Checking(check) = &mut entry.phase else { return };
         if entry.generation != generation {
             return;
         }
-        let Some(late) = late else { return self.finish(subject, PublishState::Published) };
+        if late.is_empty() {
+            return self.finish(subject, PublishState::Published);
+        }
         let waited = now.saturating_duration_since(check.since);
         check.interval = match waited > PATIENCE {
             true => SLOW_INTERVAL,
             false => check.interval.mul_f64(1.5).min(LONGEST_INTERVAL),
         };
         check.next = now + check.interval;
-        let state = waits_for_servers((waited > DISCRETION).then_some(late));
-        self.set_state(subject, state);
+        let late = if waited > DISCRETION { late.clone() } else { BTreeSet::new() };
+        self.set_state(subject, PublishState::Pending(Waits::Servers(late)));
     }
 
     /// The events since the last call.
@@ -190,13 +193,4 @@ impl Entries {
             Subject::Copy(_) | Subject::Withdrawal(_) => None,
         });
     }
-}
-
-/// The state of what is at the provider, and not yet at every name server.
-fn waits_for_servers(late: Option<&str>) -> PublishState {
-    let waits_for = match late {
-        Some(server) => format!("{server}, which does not answer with it yet"),
-        None => "every name server to answer with it".to_owned(),
-    };
-    PublishState::Pending { waits_for }
 }

@@ -17,6 +17,7 @@ mod pace;
 mod propagation;
 mod retry;
 mod send;
+mod servers;
 mod state;
 mod tickets;
 mod worker;
@@ -46,7 +47,8 @@ use cell::{Shared, ZoneCell};
 pub use metrics::{Call, ZoneMetrics};
 use pace::Urgency;
 pub use propagation::{Expectation, Missing, Propagation};
-pub use state::{ChallengeState, PublishState, Trouble, ZoneEvent, ZoneSummary};
+pub use servers::AuthoritativeServers;
+pub use state::{ChallengeState, PublishState, Trouble, Waits, ZoneEvent, ZoneSummary};
 
 /// How often a zone is read again though nothing seems to have changed.
 pub const REFRESH: Duration = Duration::from_mins(10);
@@ -297,6 +299,14 @@ impl ZoneWorkers {
     pub fn preview(&self, domain: &Fqdn) -> Option<ZonePlan> {
         let now = self.inner.shared.moment();
         self.known(domain)?.with(|book| book.preview(now.time))
+    }
+
+    /// What would change for a host that is only observed, or whose zone is: lines of `lamia plan`. Empty before the zone
+    /// has been read, and when all is as it should be.
+    #[must_use]
+    pub fn observed_changes(&self, domain: &Fqdn, source: &str) -> Vec<String> {
+        let plan = self.preview(domain);
+        plan.map(|plan| plan.lines_of(&Subject::Host(source.to_owned()))).unwrap_or_default()
     }
 
     /// A person confirms the withdrawals whose list has this hash.

@@ -47,6 +47,6 @@ pub struct Missing {
 /// meets no expectation. With no server to ask, none is missing.
 #[async_trait]
 pub trait Propagation: Send + Sync {
-    /// The expectations that are not met yet, each with one server that does not meet it.
+    /// The expectations that are not met yet: one entry for each and each server that does not meet it.
     async fn missing(&self, zone: &Fqdn, name_servers: &[Fqdn], expected: &[(RrsetKey, Expectation)]) -> Vec<Missing>;
 }

@@ -1,80 +1,69 @@
 //! What zone workers tell others about demands and zones.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
-use lamia_core::dns::admit::RefusalReason;
+use lamia_core::dns::admit::Refusal;
 use lamia_core::dns::safety::Held;
 use lamia_core::name::Fqdn;
 use lamia_providers::error::ErrorKind;
 
+/// What a demand that is on its way waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Waits {
+    /// The zone to be opened.
+    Opening,
+    /// The zone to be no longer paused.
+    Paused,
+    /// The zone to be no longer only observed: there is something to change.
+    Observed,
+    /// The next change set.
+    Turn,
+    /// The provider to take the change.
+    Provider,
+    /// The provider to be in sync, and every name server to answer. Those that are late, once they are notably so.
+    Servers(BTreeSet<Fqdn>),
+}
+
 /// How far a host's or a delegation's demand has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PublishState {
-    /// On its way: waiting for the next change set, for the provider, or for name servers.
-    Pending {
-        /// What it waits for; stable text.
-        waits_for: String,
-    },
+    /// On its way.
+    Pending(Waits),
     /// Every authoritative server answers with it.
     Published,
     /// Nothing is to be done for it: it is only observed, or asks to keep what is there.
     Kept,
     /// The plan refuses it. What stood there before stays.
-    Refused {
-        /// In a word.
-        reason: RefusalReason,
-        /// Why, and what to do; stable text.
-        message: String,
-    },
+    Refused(Refusal),
     /// The provider failed.
-    Failed {
-        /// What kind of failure; `Throttled` is one.
-        kind: ErrorKind,
-        /// What is wrong, and what to do; stable text.
-        message: String,
-        /// When it is tried again.
-        next_check: Timestamp,
-    },
+    Failed(Trouble),
 }
 
 /// How far a certificate's challenges have come.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ChallengeState {
     /// On its way.
-    Pending {
-        /// What it waits for; stable text.
-        waits_for: String,
-    },
+    Pending(Waits),
     /// Every authoritative server answers with every value that is wanted: the CA may look.
     Published,
     /// No value is wanted, and no server answers with one of those that had to go.
     Gone,
     /// The plan refuses it.
-    Refused {
-        /// In a word.
-        reason: RefusalReason,
-        /// Why, and what to do; stable text.
-        message: String,
-    },
+    Refused(Refusal),
     /// The provider failed.
-    Failed {
-        /// What kind of failure; `Throttled` is one.
-        kind: ErrorKind,
-        /// What is wrong, and what to do; stable text.
-        message: String,
-        /// When it is tried again.
-        next_check: Timestamp,
-    },
+    Failed(Trouble),
 }
 
 impl ChallengeState {
     /// The state of a challenge demand, which wants values or only wants some gone.
     pub(super) fn of(state: PublishState, wants: bool) -> Self {
         match state {
-            PublishState::Pending { waits_for } => Self::Pending { waits_for },
+            PublishState::Pending(waits) => Self::Pending(waits),
             PublishState::Published | PublishState::Kept if wants => Self::Published,
             PublishState::Published | PublishState::Kept => Self::Gone,
-            PublishState::Refused { reason, message } => Self::Refused { reason, message },
-            PublishState::Failed { kind, message, next_check } => Self::Failed { kind, message, next_check },
+            PublishState::Refused(refusal) => Self::Refused(refusal),
+            PublishState::Failed(trouble) => Self::Failed(trouble),
         }
     }
 }
@@ -109,10 +98,10 @@ pub struct ZoneSummary {
     pub trouble: Option<Trouble>,
 }
 
-/// A failure of the provider that stands in a zone's way.
+/// A failure of the provider that stands in the way of a zone, or of some of its records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trouble {
-    /// What kind of failure.
+    /// What kind of failure; `Throttled` is one, `Invalid` means that the provider refuses these very records.
     pub kind: ErrorKind,
     /// What is wrong, and what to do; stable text.
     pub message: String,

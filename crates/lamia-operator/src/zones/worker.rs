@@ -1,10 +1,11 @@
 //! The two tasks of an open zone: the writer, the only one that changes it, and the checker, which asks whether the
 //! change has arrived. Neither ever sleeps on its own account: they wait for a wake-up or for the instant that the book names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use lamia_core::dns::admit::Subject;
+use lamia_core::name::Fqdn;
 use lamia_core::record::RrsetKey;
 use lamia_providers::error::ProviderError;
 use tokio::time::{Instant, sleep_until};
@@ -13,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::ZoneBinding;
 use super::cell::{ZoneCell, expectations};
 use super::metrics::Call;
-use super::propagation::Expectation;
+use super::propagation::{Expectation, Missing};
 use super::send::{self, send};
 
 /// Starts both tasks; they end with `stop`, a call to the provider that is under way being brought to its end.
@@ -116,10 +117,10 @@ async fn turn_checker(cell: &ZoneCell) {
         due.into_iter().map(with_expectations).collect()
     });
     let late = ask(cell, &binding, &due).await;
-    let now = Instant::now();
+    let (now, none) = (Instant::now(), BTreeSet::new());
     cell.with(|book| {
         for (position, Due { subject, generation, .. }) in due.iter().enumerate() {
-            book.entries.checked(subject, *generation, late.get(&position).map(String::as_str), now);
+            book.entries.checked(subject, *generation, late.get(&position).unwrap_or(&none), now);
         }
     });
 }
@@ -131,22 +132,22 @@ struct Due {
     expected: Vec<(RrsetKey, Expectation)>,
 }
 
-/// Asks the name servers about all that is due at once. Returns, by place in `due`, a server that is late.
-async fn ask(cell: &ZoneCell, binding: &ZoneBinding, due: &[Due]) -> BTreeMap<usize, String> {
-    let all = due
-        .iter()
-        .enumerate()
-        .flat_map(|(position, due)| due.expected.iter().map(move |expectation| (position, expectation.clone())));
+/// Asks the name servers about all that is due at once. Returns, by place in `due`, the servers that are late.
+async fn ask(cell: &ZoneCell, binding: &ZoneBinding, due: &[Due]) -> BTreeMap<usize, BTreeSet<Fqdn>> {
+    let all = due.iter().enumerate();
+    let all = all.flat_map(|(position, due)| due.expected.iter().map(move |expected| (position, expected.clone())));
     let (positions, expected): (Vec<usize>, Vec<_>) = all.unzip();
+    let mut late: BTreeMap<usize, BTreeSet<Fqdn>> = BTreeMap::new();
     if expected.is_empty() || binding.name_servers.is_empty() {
-        return BTreeMap::new();
+        return late;
     }
     let missing = cell.shared.propagation.missing(&cell.domain, &binding.name_servers, &expected).await;
-    let late = missing.into_iter().filter_map(|missing| {
-        let position = positions.get(missing.index)?;
-        Some((*position, missing.server.to_string()))
-    });
-    late.collect()
+    for Missing { index, server } in missing {
+        if let Some(position) = positions.get(index) {
+            late.entry(*position).or_default().insert(server);
+        }
+    }
+    late
 }
 
 async fn until(instant: Option<Instant>) {

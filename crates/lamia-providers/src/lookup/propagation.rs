@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use futures::stream::{self, StreamExt};
+use futures::stream::{self, FuturesUnordered, StreamExt};
 use lamia_core::name::Fqdn;
 use lamia_core::record::{RecordValue, RrsetKey};
 
@@ -79,19 +79,24 @@ impl Lookup {
     ///
     /// A name is compared as the server answers for it, aliases not followed: what is written is what must be seen.
     pub async fn propagation(&self, servers: &[NameServer], expected: &[Expected]) -> Vec<Propagation> {
-        let questions = expected
-            .iter()
-            .enumerate()
-            .flat_map(|(position, expected)| servers.iter().map(move |server| (position, expected, server)));
-        let mut answers = stream::iter(questions)
-            .map(|(position, expected, server)| async move { (position, server, self.seen(server, expected).await) })
-            .buffer_unordered(UNDER_WAY);
+        let mut questions = Vec::with_capacity(expected.len() * servers.len());
+        for (position, expected) in expected.iter().enumerate() {
+            questions.extend(servers.iter().map(|server| (position, expected, server)));
+        }
+        let mut questions = questions.into_iter();
+        let mut under_way = FuturesUnordered::new();
         let mut found = vec![Propagation::default(); expected.len()];
-        while let Some((position, server, seen)) = answers.next().await {
-            match seen {
-                Seen::AsExpected => {}
-                Seen::Otherwise => found[position].behind.push(server.name.clone()),
-                Seen::Silent => found[position].silent.push(server.name.clone()),
+        // By hand and not by a stream of closures: the compiler can't see that such a future may change threads.
+        loop {
+            let room = UNDER_WAY - under_way.len();
+            under_way.extend(questions.by_ref().take(room).map(|(position, expected, server)| async move {
+                (position, server, self.seen(server, expected).await)
+            }));
+            match under_way.next().await {
+                Some((_, _, Seen::AsExpected)) => {}
+                Some((position, server, Seen::Otherwise)) => found[position].behind.push(server.name.clone()),
+                Some((position, server, Seen::Silent)) => found[position].silent.push(server.name.clone()),
+                None => break,
             }
         }
         for propagation in &mut found {

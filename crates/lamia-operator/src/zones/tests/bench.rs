@@ -43,10 +43,9 @@ impl Propagation for Servers {
         let mut missing = Vec::new();
         for (index, (key, expectation)) in expected.iter().enumerate() {
             let current = records.get(key).map(|rrset| rrset.values.clone()).unwrap_or_default();
-            let meets = |server: &&Fqdn| expectation.is_met(&current) && !late.contains(*server);
-            if let Some(server) = servers.iter().find(|server| !meets(server)) {
-                missing.push(Missing { index, server: server.clone() });
-            }
+            let met = expectation.is_met(&current);
+            let behind = servers.iter().filter(|server| !met || late.contains(server));
+            missing.extend(behind.map(|server| Missing { index, server: server.clone() }));
         }
         missing
     }

@@ -14,7 +14,7 @@ use super::bench::{Bench, key, name, zone};
 use crate::zones::{Call, Mode, PublishState, ZoneBinding};
 
 fn failed(state: &PublishState, expected: ErrorKind) -> bool {
-    matches!(state, PublishState::Failed { kind, .. } if *kind == expected)
+    matches!(state, PublishState::Failed(trouble) if trouble.kind == expected)
 }
 
 #[tokio::test(start_paused = true)]
