@@ -183,6 +183,7 @@ async fn an_order_that_is_not_there_yet_gone_or_somebody_elses_is_told_apart() {
     let ca = open(world.config(&key)).await.expect("a new account for the same key");
     let lost = ca.order(&placed.url).await.expect_err("forgotten");
     assert!(matches!(lost, AcmeError::Problem { status: 404, .. }), "{lost:?}");
+    assert_eq!(lost.to_string(), "read the order: the CA answered HTTP 404");
 }
 
 #[tokio::test]

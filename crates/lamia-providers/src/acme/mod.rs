@@ -88,7 +88,7 @@ pub struct RenewalWindow {
 #[derive(Debug, thiserror::Error)]
 pub enum AcmeError {
     /// The CA answered with a problem document: it is there, and said no.
-    #[error("{operation}: the CA answered {}", .problem.kind)]
+    #[error("{operation}: the CA answered {}", in_a_word(.problem, *.status))]
     ///
     /// Nothing was done. A `status` of 500 and more is the CA's own trouble and passes; an order that the CA does not
     /// know (any more) is a `status` of 404, with or without a kind.
@@ -105,6 +105,10 @@ pub enum AcmeError {
     /// The CA can't be reached, timed out or makes no sense. Whether the request was carried out is unknown.
     #[error(transparent)]
     Transport(#[from] ProviderError),
+}
+
+fn in_a_word(problem: &AcmeProblem, status: u16) -> String {
+    if problem.kind.is_empty() { format!("HTTP {status}") } else { problem.kind.clone() }
 }
 
 impl AcmeError {
