@@ -22,7 +22,7 @@ test: ## Every test that needs no Kubernetes API: real ACME, DNS and Envoy, on l
 
 test-kubernetes: ## Every test that needs one: on a real kube-apiserver, on loopback
 	@tools/install test kubernetes
-	cargo test --locked --workspace --features lamia-tests/kubernetes --test 'kube_*' $(ARGS)
+	cargo test --locked --workspace --features lamia-tests/kubernetes,lamia/sandbox --test 'kube_*' $(ARGS)
 
 lint: fmt clippy deny tidy gen-check ## Format, clippy, dependencies, house rules, generated files
 
