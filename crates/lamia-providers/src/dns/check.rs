@@ -109,9 +109,41 @@ pub fn standing(change: &RrsetChange, current: Option<&Rrset>) -> Standing {
     }
 }
 
+/// What is left of a change set, held against the whole zone: the changes that are not done already, and the zone as it
+/// will be after them.
+///
+/// # Errors
+/// [`ErrorKind::Conflict`] when an RRset is neither as before nor as after; [`ErrorKind::Invalid`] when an alias would stand
+/// beside other data.
+pub fn open_changes<'c>(
+    apex: &Fqdn,
+    records: &ZoneRecords,
+    changes: &'c [RrsetChange],
+) -> Result<(Vec<&'c RrsetChange>, ZoneRecords), ProviderError> {
+    let mut result = records.clone();
+    let mut open = Vec::new();
+    for change in changes {
+        match standing(change, records.get(&change.key)) {
+            Standing::Done => continue,
+            Standing::Changed => return Err(conflict(apex, &change.key)),
+            Standing::Ready => open.push(change),
+        }
+        match &change.after {
+            Some(rrset) => result.insert(change.key.clone(), rrset.clone()),
+            None => result.remove(&change.key),
+        };
+    }
+    for change in open.iter().filter(|change| change.after.is_some()) {
+        if let Some(by) = excluded_by(&result, &change.key) {
+            return Err(excluded(apex, &change.key, &by));
+        }
+    }
+    Ok((open, result))
+}
+
 /// The RRset that makes `key` impossible, if there is one: a CNAME stands alone at its name (RFC 1034 §3.6.2).
 #[must_use]
-pub fn excluded_by(records: &ZoneRecords, key: &RrsetKey) -> Option<RrsetKey> {
+fn excluded_by(records: &ZoneRecords, key: &RrsetKey) -> Option<RrsetKey> {
     let first = RrsetKey::new(key.name.clone(), RecordType::A);
     let at_name = records.range(first..).map(|(other, _)| other);
     at_name
@@ -141,7 +173,7 @@ pub fn conflict(apex: &Fqdn, key: &RrsetKey) -> ProviderError {
 
 /// The error for an RRset that another one at the same name makes impossible.
 #[must_use]
-pub fn excluded(apex: &Fqdn, key: &RrsetKey, by: &RrsetKey) -> ProviderError {
+fn excluded(apex: &Fqdn, key: &RrsetKey, by: &RrsetKey) -> ProviderError {
     ProviderError::new(
         ErrorKind::Invalid,
         format!("apply changes to {apex}"),

@@ -17,8 +17,7 @@ use tokio::sync::watch;
 use faults::Faults;
 pub use faults::{Fault, Operation};
 
-use super::check::{self, Standing};
-use super::{Capabilities, ChangeTicket, DnsProvider, ProviderZone, ZoneId};
+use super::{Capabilities, ChangeTicket, DnsProvider, ProviderZone, ZoneId, check};
 use crate::endpoint::DEADLINE;
 use crate::error::{ErrorKind, ProviderError};
 
@@ -237,40 +236,6 @@ fn find<'s>(
         .ok_or_else(|| ProviderError::new(ErrorKind::NotFound, operation, "there is no such zone"))
 }
 
-/// All or nothing: the changes go to a copy, which replaces the zone when none was refused.
-fn write(
-    apex: &Fqdn,
-    zone: &Zone,
-    faults: &Faults,
-    changes: &[RrsetChange],
-) -> Result<Option<ZoneRecords>, ProviderError> {
-    let mut records = zone.records.clone();
-    let mut touched = Vec::new();
-    for change in changes {
-        let key = &change.key;
-        if faults.refuses(key) {
-            let operation = format!("apply changes to {apex}");
-            let hint = format!("{key} is refused, as the test asked");
-            return Err(ProviderError::new(ErrorKind::Invalid, operation, hint));
-        }
-        match check::standing(change, records.get(key)) {
-            Standing::Done => continue,
-            Standing::Changed => return Err(check::conflict(apex, key)),
-            Standing::Ready => touched.push(key),
-        }
-        match &change.after {
-            Some(rrset) => records.insert(key.clone(), rrset.clone()),
-            None => records.remove(key),
-        };
-    }
-    for key in touched.iter().filter(|key| records.contains_key(key)) {
-        if let Some(by) = check::excluded_by(&records, key) {
-            return Err(check::excluded(apex, key, &by));
-        }
-    }
-    Ok((!touched.is_empty()).then_some(records))
-}
-
 #[async_trait]
 impl DnsProvider for Memory {
     fn capabilities(&self) -> Capabilities {
@@ -330,7 +295,13 @@ impl DnsProvider for Memory {
         self.call(Operation::Apply, |state| {
             let (domain, zone, faults) = find(state, zone, "apply changes")?;
             check::changes(&domain, max, changes)?;
-            if let Some(records) = write(&domain, zone, faults, changes)? {
+            if let Some(refused) = changes.iter().find(|change| faults.refuses(&change.key)) {
+                let operation = format!("apply changes to {domain}");
+                let hint = format!("{} is refused, as the test asked", refused.key);
+                return Err(ProviderError::new(ErrorKind::Invalid, operation, hint));
+            }
+            let (open, records) = check::open_changes(&domain, &zone.records, changes)?;
+            if !open.is_empty() {
                 zone.records = records;
                 zone.bump(&domain, &self.name_servers);
             }

@@ -8,7 +8,8 @@ pub mod memory;
 #[cfg(feature = "powerdns")]
 pub mod powerdns;
 pub mod presentation;
-// pub mod rfc2136;
+#[cfg(feature = "rfc2136")]
+pub mod rfc2136;
 
 use std::future::Future;
 

@@ -107,7 +107,10 @@ zone:
     for zone in &server.zones {
         let rules = [(zone.update, "update"), (zone.transfer, "transfer")];
         let rules: Vec<&str> = rules.iter().filter(|(allowed, _)| *allowed).map(|(_, rule)| *rule).collect();
-        text += &format!("- domain: {}\n  file: {}\n  acl: [{}]\n", zone.name, zone.file(), rules.join(", "));
+        text += &format!("- domain: {}\n  file: {}\n", zone.name, zone.file());
+        if !rules.is_empty() {
+            text += &format!("  acl: [{}]\n", rules.join(", "));
+        }
         if zone.signed {
             text += "  dnssec-signing: on\n  dnssec-policy: combined\n";
         }

@@ -75,12 +75,13 @@ fn ttl_only(p: &Playground<'_>) -> Result<Vec<Wanted>, Failure> {
 
 fn alias(p: &Playground<'_>) -> Result<Vec<Wanted>, Failure> {
     let (alias, address) = (p.key("alias", RecordType::Cname)?, p.key("alias", RecordType::A)?);
-    let to = |target| Ok::<_, Failure>(Some(Rrset::new(300, [RecordValue::Cname(name(target)?)])));
+    let to = |ttl, target| Ok::<_, Failure>(Some(Rrset::new(ttl, [RecordValue::Cname(name(target)?)])));
     let addresses = Some(Rrset::new(300, [a(1)]));
     Ok(vec![
         vec![(address.clone(), addresses.clone())],
-        vec![(alias.clone(), to("lb.example.net")?), (address.clone(), None)],
-        vec![(alias.clone(), to("other.example.net")?)],
+        vec![(alias.clone(), to(300, "lb.example.net")?), (address.clone(), None)],
+        vec![(alias.clone(), to(300, "other.example.net")?)],
+        vec![(alias.clone(), to(60, "other.example.net")?)],
         vec![(address, addresses), (alias, None)],
     ])
 }
@@ -144,9 +145,16 @@ fn apex(p: &Playground<'_>) -> Result<Vec<Wanted>, Failure> {
 }
 
 fn odd_names(p: &Playground<'_>) -> Result<Vec<Wanted>, Failure> {
-    let labels = ["_443._tcp.odd", "0.odd", "xn--bcher-kva.odd", "a-b--c.odd", "a.b.c.d.e.f.odd", &"x".repeat(63)];
-    let keys = labels.iter().map(|labels| p.key(labels, RecordType::A)).collect::<Result<Vec<_>, _>>()?;
-    Ok(vec![keys.into_iter().map(|key| (key, Some(Rrset::new(300, [a(1)])))).collect()])
+    let hosts = ["0.odd", "xn--bcher-kva.odd", "a-b--c.odd", "a.b.c.d.e.f.odd", &"x".repeat(63)];
+    let mut state = Wanted::new();
+    for host in hosts {
+        state.push((p.key(host, RecordType::A)?, Some(Rrset::new(300, [a(1)]))));
+    }
+    // Servers may refuse addresses at names that no host may have (BIND's check-names), but not text.
+    for label in ["_dmarc.odd", "_443._tcp.odd", "a_b.odd"] {
+        state.push((p.key(label, RecordType::Txt)?, Some(texts(&["odd"]))));
+    }
+    Ok(vec![state])
 }
 
 fn host_and_marker(p: &Playground<'_>) -> Result<Vec<Wanted>, Failure> {
