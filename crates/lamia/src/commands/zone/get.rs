@@ -125,7 +125,7 @@ mod tests {
             observed: vec!["ns.parking.example".to_owned()],
             ds: None,
         };
-        insta::assert_snapshot!(registrar("democluster.net", &["ns1.lamia.test".to_owned()], &elsewhere), @r"
+        insta::assert_snapshot!(registrar("democluster.net", &["ns1.lamia.test".to_owned()], &elsewhere).trim(), @r"
         Set these name servers for democluster.net at its registrar, and no others:
           ns1.lamia.test
 
