@@ -296,3 +296,85 @@ pub struct RrsetChange {
     /// What it should be; `None` removes the RRset.
     pub after: Option<Rrset>,
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may stop at a surprise")]
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn types_have_the_registry_s_numbers_and_names() {
+        for (text, code, rtype) in [
+            ("A", 1, RecordType::A),
+            ("NS", 2, RecordType::Ns),
+            ("CNAME", 5, RecordType::Cname),
+            ("SOA", 6, RecordType::Soa),
+            ("TXT", 16, RecordType::Txt),
+            ("AAAA", 28, RecordType::Aaaa),
+            ("DS", 43, RecordType::Ds),
+            ("CAA", 257, RecordType::Caa),
+            ("MX", 15, RecordType::Other(15)),
+            ("TYPE4711", 4711, RecordType::Other(4711)),
+        ] {
+            assert_eq!((rtype.code(), &*rtype.to_string()), (code, text));
+            assert_eq!(text.to_ascii_lowercase().parse(), Ok(rtype));
+        }
+        assert_eq!("TYPE1".parse(), Ok(RecordType::A));
+        for text in ["", "B", "TYPE", "TYPE70000", "TYPE-1"] {
+            assert_eq!(text.parse::<RecordType>(), Err(UnknownType(text.to_owned())));
+        }
+    }
+
+    #[test]
+    fn values_print_in_presentation_format() {
+        let name = Fqdn::parse("lb.example.org").unwrap();
+        let caa = RecordValue::Caa { flags: 128, tag: "issue".to_owned(), value: "ca.org; a=\"b\"".to_owned() };
+        for (value, expected) in [
+            (RecordValue::A([192, 0, 2, 1].into()), "192.0.2.1"),
+            (RecordValue::Aaaa("2001:DB8::1".parse().unwrap()), "2001:db8::1"),
+            (RecordValue::Cname(name.clone()), "lb.example.org."),
+            (RecordValue::Ns(name), "lb.example.org."),
+            (RecordValue::txt(""), "\"\""),
+            (RecordValue::txt("a \"b\" \\"), "\"a \\\"b\\\" \\\\\""),
+            (RecordValue::txt("tab\té"), "\"tab\\009\\195\\169\""),
+            (RecordValue::Txt(TxtData::from_strings(vec![b"a".to_vec(), b"b".to_vec()])), "\"a\" \"b\""),
+            (caa, "128 issue \"ca.org; a=\\\"b\\\"\""),
+            (RecordValue::Other("10 mail.example.org.".to_owned()), "10 mail.example.org."),
+        ] {
+            assert_eq!(value.to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn strings_that_were_apart_stay_apart_and_join_for_their_reader() {
+        let apart = TxtData::from_strings(vec![b"v=spf1 ".to_vec(), b"-all".to_vec()]);
+        assert_eq!(apart.joined(), "v=spf1 -all");
+        assert_ne!(apart, TxtData::from_text("v=spf1 -all"));
+    }
+
+    proptest! {
+        #[test]
+        fn a_type_reads_back_by_number_and_by_name(code in 0..=u16::MAX) {
+            let rtype = RecordType::from_code(code);
+            prop_assert_eq!(rtype.code(), code);
+            prop_assert_eq!(rtype.to_string().parse(), Ok(rtype));
+        }
+
+        #[test]
+        fn a_text_is_cut_into_strings_that_dns_can_carry(text in ".{0,600}") {
+            let data = TxtData::from_text(&text);
+            prop_assert!(!data.strings().is_empty());
+            prop_assert!(data.strings().iter().all(|string| string.len() <= 255));
+            prop_assert_eq!(data.joined(), text);
+        }
+
+        #[test]
+        fn a_text_prints_as_printable_ascii(bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
+            let text = TxtData::from_strings(vec![bytes]).to_string();
+            prop_assert!(text.bytes().all(|octet| (0x20..=0x7e).contains(&octet)), "{}", text);
+        }
+    }
+}

@@ -130,25 +130,26 @@ impl Book {
     }
 
     fn rebind(&mut self, binding: ZoneBinding) {
-        self.epoch += 1;
+        self.leave();
         self.binding = Some(binding);
-        self.forget_zone();
         (self.trouble, self.failures) = (None, 0);
         self.quarantine.clear();
-        self.tickets = Tickets::default();
         self.entries.set_queued(&PublishState::Pending(Waits::Turn));
     }
 
     /// The zone is closed: nothing is known of it any more, but what is wanted in it.
     pub(super) fn unbind(&mut self) {
-        self.epoch += 1;
+        self.leave();
         self.binding = None;
-        self.forget_zone();
         self.trouble = None;
     }
 
-    fn forget_zone(&mut self) {
+    /// What was known of the zone, and asked about it, is of no use any more.
+    fn leave(&mut self) {
+        self.epoch += 1;
         self.snapshot = None;
+        self.tickets = Tickets::default();
+        self.entries.stop_checks();
     }
 
     /// A demand was set or changed.
@@ -275,6 +276,8 @@ impl Book {
             Some(error) => self.fail(&error, now),
             None => {
                 (self.trouble, self.failures) = (None, 0);
+                // One plan more, for the summary, unless one is coming anyway.
+                self.replan |= !sent.done.is_empty() && self.pace.due(now.instant).is_none();
                 let ticket = self.tickets.add(sent.ticket, now.instant);
                 self.entries.start_checks(work.generation, &work.blocked, ticket, now.instant);
             }
@@ -309,7 +312,7 @@ impl Book {
         let atomic = self.binding.as_ref().is_some_and(|binding| binding.provider.capabilities().atomic_batches);
         let nothing_done = matches!(error.kind, ErrorKind::Throttled | ErrorKind::Unauthorized | ErrorKind::Forbidden);
         if !(atomic && nothing_done) {
-            self.forget_zone();
+            self.snapshot = None;
         }
         self.trouble = None;
         if delay > Duration::ZERO {

@@ -79,6 +79,8 @@ pub(super) struct ZoneCell {
     pub(super) wake: Notify,
     /// Wakes the checker.
     pub(super) wake_checker: Notify,
+    /// Held for a writer's turn: where a zone is closed and opened again, the old task may still be at its last call.
+    pub(super) turn: tokio::sync::Mutex<()>,
     book: Mutex<Book>,
 }
 
@@ -88,7 +90,14 @@ impl ZoneCell {
         let mut wanted = Wanted::nothing(domain.clone(), config.identity.clone(), config.rules.clone());
         wanted.complete = complete;
         let book = Mutex::new(Book::new(wanted, config.refresh, Instant::now()));
-        Self { domain, shared, wake: Notify::new(), wake_checker: Notify::new(), book }
+        Self {
+            domain,
+            shared,
+            wake: Notify::new(),
+            wake_checker: Notify::new(),
+            turn: tokio::sync::Mutex::default(),
+            book,
+        }
     }
 
     /// Reads or changes the book, and tells the events that come of it. Never held across an await.

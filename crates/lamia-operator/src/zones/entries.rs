@@ -132,6 +132,13 @@ impl Entries {
         }
     }
 
+    /// The zone is another one now: what was being checked begins anew.
+    pub(super) fn stop_checks(&mut self) {
+        for subject in std::mem::take(&mut self.checking) {
+            self.requeue(&subject, PublishState::Pending(Waits::Turn));
+        }
+    }
+
     /// When the next question is due, of those whose change is in sync (`synced` is the latest that is).
     pub(super) fn next_check(&self, synced: u64) -> Option<Instant> {
         self.checks().filter(|(_, _, check)| check.ticket <= synced).map(|(_, _, check)| check.next).min()

@@ -28,11 +28,13 @@ async fn write(cell: Arc<ZoneCell>, stop: CancellationToken) {
         let now = cell.shared.moment();
         let turn = cell.with(|book| book.next_turn(now));
         if turn.is_some_and(|at| at <= now.instant) {
-            turn_writer(&cell).await;
-            cell.wake_checker.notify_one();
+            let alone = cell.turn.lock().await;
             if stop.is_cancelled() {
                 return;
             }
+            turn_writer(&cell).await;
+            drop(alone);
+            cell.wake_checker.notify_one();
             continue;
         }
         tokio::select! {
