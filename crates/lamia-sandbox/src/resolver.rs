@@ -21,6 +21,7 @@ use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use hickory_proto::dnssec::rdata::{DNSSECRData, DS};
@@ -36,6 +37,8 @@ use crate::servers::loopback;
 const STEPS: usize = 16;
 /// How deep the look-up of a name server's name may nest.
 const DEPTH: usize = 4;
+/// How long a name server may take before the next one is asked.
+const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 /// Questions under way to other servers at once; the rest wait their turn.
 const UPSTREAM: usize = 256;
 
@@ -166,7 +169,7 @@ impl Walker {
         for server in &zone.servers {
             let answer = {
                 let _turn = self.upstream.acquire().await?;
-                exchange(*server, query, false).await
+                exchange(*server, query, ANSWER_WITHIN).await
             };
             match answer.map(|answer| step(zone, answer)) {
                 Ok(Some(step)) => return Ok(step),

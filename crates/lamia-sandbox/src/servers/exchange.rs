@@ -11,21 +11,22 @@ use hickory_proto::rr::{Name, RData, RecordType};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket};
 
-/// How long a server on loopback may take to answer.
-const ANSWER_WITHIN: Duration = Duration::from_secs(3);
-/// A datagram may be lost even here: the kernel drops what a busy server has no room for.
-const RESEND_AFTER: Duration = Duration::from_millis(400);
+/// How long a server may take to answer [`ask`]: generous, for a machine that does much else.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// A datagram may be lost even here: the kernel drops what a busy server has no room for (some 270 of a thousand at once
+/// fit). It is sent again after a time out of this range, in milliseconds, so that a thousand do not come at once again.
+const RESEND_AFTER: std::ops::Range<u64> = 300..900;
 /// The largest answer over UDP (RFC 6891 §6.2.5 suggests it; loopback has no fragmentation to fear).
 pub(crate) const UDP_PAYLOAD: u16 = 4096;
 
 /// Asks one server. A name is written as in a zone file, with or without the last dot.
 ///
 /// # Errors
-/// If the name is no name, or the server does not answer within three seconds. `REFUSED` or `NXDOMAIN` is an answer.
+/// If the name is no name, or the server does not answer within ten seconds. `REFUSED` or `NXDOMAIN` is an answer.
 pub async fn ask(server: SocketAddr, name: &str, record_type: RecordType) -> anyhow::Result<Message> {
     let mut name = Name::from_ascii(name).with_context(|| format!("{name} is no name"))?;
     name.set_fqdn(true);
-    exchange(server, &Query::query(name, record_type), false).await
+    exchange(server, &Query::query(name, record_type), ANSWER_WITHIN).await
 }
 
 /// The record data of a type that a server has under a name, as text in DNS' own notation, sorted.
@@ -48,19 +49,18 @@ fn text(data: &RData) -> String {
     }
 }
 
-/// Asks one server, with the `RD` bit as given.
-pub(crate) async fn exchange(server: SocketAddr, query: &Query, recurse: bool) -> anyhow::Result<Message> {
+/// Asks one server, and waits so long.
+pub(crate) async fn exchange(server: SocketAddr, query: &Query, within: Duration) -> anyhow::Result<Message> {
     let mut message = Message::query();
-    message.metadata.recursion_desired = recurse;
     message.add_query(query.clone());
     let mut edns = Edns::new();
     edns.set_max_payload(UDP_PAYLOAD);
     message.set_edns(edns);
-    let answer = tokio::time::timeout(ANSWER_WITHIN, over_udp_or_tcp(server, &message));
+    let answer = tokio::time::timeout(within, over_udp_or_tcp(server, &message));
     let failed = || format!("{server} about {} {}", query.name(), query.query_type());
     match answer.await {
         Ok(answer) => answer.with_context(failed),
-        Err(_) => bail!("{}: no answer within {ANSWER_WITHIN:?}", failed()),
+        Err(_) => bail!("{}: no answer within {within:?}", failed()),
     }
 }
 
@@ -73,10 +73,11 @@ async fn over_udp_or_tcp(server: SocketAddr, message: &Message) -> anyhow::Resul
 async fn over_udp(server: SocketAddr, id: u16, question: &[u8]) -> anyhow::Result<Message> {
     let socket = UdpSocket::bind((IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0)).await?;
     socket.connect(server).await?;
-    let mut buffer = vec![0; usize::from(u16::MAX)];
+    let mut buffer = vec![0; usize::from(UDP_PAYLOAD)];
     loop {
         socket.send(question).await?;
-        if let Ok(answer) = tokio::time::timeout(RESEND_AFTER, receive(&socket, id, &mut buffer)).await {
+        let pause = Duration::from_millis(rand::random_range(RESEND_AFTER));
+        if let Ok(answer) = tokio::time::timeout(pause, receive(&socket, id, &mut buffer)).await {
             return answer;
         }
     }
