@@ -7,9 +7,16 @@ use clap::{Args, Parser, Subcommand};
 use crate::commands::{completions, doctor, host, zone};
 use crate::output::Colour;
 
+const FIRST_STEPS: &str = "\
+First steps:
+  lamia doctor                                                  is everything there?
+  lamia host add shop.example.org --service shop:9191 --wait    put a host on HTTPS
+  lamia host get shop.example.org                               how far is it, what does it wait for?";
+
 /// Give a host name, get a live HTTPS site on your Istio gateway.
 #[derive(Parser)]
-#[command(name = "lamia", version, max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
+#[command(name = "lamia", version, max_term_width = 120, subcommand_required = true, arg_required_else_help = true)]
+#[command(after_help = FIRST_STEPS)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -29,7 +36,7 @@ pub(crate) struct Global {
     /// The namespace; default: the context's
     #[arg(short, long, global = true, value_name = "NAME", env = "LAMIA_NAMESPACE", help_heading = "Global options")]
     pub(crate) namespace: Option<String>,
-    /// When to use colours
+    /// When to use colours; auto: on a terminal, unless NO_COLOR is set
     #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN", help_heading = "Global options")]
     pub(crate) color: Colour,
 }

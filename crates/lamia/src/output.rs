@@ -10,33 +10,25 @@ use serde::Serialize;
 /// Formats of lists.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ListFormat {
-    /// For people
     #[default]
     Table,
-    /// For programs
     Json,
-    /// For files
     Yaml,
 }
 
 /// Formats of objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ObjectFormat {
-    /// For programs
     Json,
-    /// For files
     Yaml,
 }
 
-/// When to use colours.
+/// When to use colours. `Auto` is on a terminal, unless NO_COLOR is set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Colour {
-    /// On a terminal, unless NO_COLOR is set
     #[default]
     Auto,
-    /// Always
     Always,
-    /// Never
     Never,
 }
 

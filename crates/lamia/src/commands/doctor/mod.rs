@@ -29,10 +29,8 @@ pub(crate) struct Doctor {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// For people
     #[default]
     Text,
-    /// For programs
     Json,
 }
 
