@@ -247,6 +247,22 @@ async fn a_zone_closed_to_the_key_says_why() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
+async fn a_record_that_the_server_refuses_is_invalid_and_does_not_condemn_the_zone() -> anyhow::Result<()> {
+    if !has(&[Binary::Named]) {
+        return Ok(());
+    }
+    let server = Server::Bind(Bind::start(NameServerOptions::serving(vec![ServedZone::new("example.org")])).await?);
+    let provider = server.provider()?;
+    // BIND's check-names: no host may have an underscore.
+    let (good, bad) = (address("good.example.org", 1), address("_bad.example.org", 1));
+    let error = provider.apply(&id("example.org"), &[good.clone(), bad]).await.expect_err("an underscore");
+    assert_eq!(error.kind, ErrorKind::Invalid, "{error}");
+    assert!(error.hint.contains("check-names"), "{error}");
+    provider.apply(&id("example.org"), &[good]).await?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn only_the_zones_that_are_named_are_used() -> anyhow::Result<()> {
     for server in Server::serving(&[ServedZone::new("ours.example"), ServedZone::new("theirs.example")]).await? {
         let zones = vec![name("ours.example"), name("missing.example")];

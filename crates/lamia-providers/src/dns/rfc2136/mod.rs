@@ -181,11 +181,30 @@ impl Rfc2136 {
         match self.client.update(operation, message).await? {
             code::NO_ERROR => Ok(true),
             code::NO_NAME | code::NAME_EXISTS | code::RRSET_EXISTS | code::NO_RRSET => Ok(false),
-            code => {
+            code @ (code::REFUSED | code::NOT_AUTHORITATIVE) => Err(self.not_changed(operation, apex, code).await),
+            code => Err(self.failed(operation, code)),
+        }
+    }
+
+    /// Why an UPDATE is refused: an empty one is taken where only some of the records are not to be changed. Those are then
+    /// `Invalid`, so that whoever sends many can find the guilty one.
+    async fn not_changed(&self, operation: &str, apex: &Fqdn, code: u8) -> ProviderError {
+        let empty = match update::message(apex, &[]) {
+            Ok(message) => self.client.update(operation, message).await,
+            Err(_) => Ok(code),
+        };
+        match empty {
+            Ok(code::NO_ERROR) => {
+                let hint = "the server lets this key change the zone, but not every record in the change set \
+                    (BIND: update-policy, check-names; Knot: acl update-owner, update-type)";
+                ProviderError::new(ErrorKind::Invalid, operation, hint)
+            }
+            Ok(_) => {
                 let hint = "the server does not let this key change the zone; allow updates by it \
                     (BIND: update-policy or allow-update, Knot: acl action update)";
-                Err(self.refused(operation, apex, code, hint).await)
+                self.refused(operation, apex, code, hint).await
             }
+            Err(error) => error,
         }
     }
 }

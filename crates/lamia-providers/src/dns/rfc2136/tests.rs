@@ -34,8 +34,11 @@ fn provider(server: std::net::SocketAddr, tsig: Option<Tsig>) -> Rfc2136 {
     Rfc2136::new(config).expect("a provider")
 }
 
+/// Makes the octets of an answer from the request.
+type Reply = fn(Message) -> Vec<u8>;
+
 /// A server that answers the n-th request with the octets that the n-th function makes of it, then closes.
-async fn serve(answers: Vec<fn(Message) -> Vec<u8>>) -> std::net::SocketAddr {
+async fn serve(answers: Vec<Reply>) -> std::net::SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     tokio::spawn(async move {
@@ -63,14 +66,14 @@ fn reply(request: Message, code: ResponseCode) -> Message {
     reply
 }
 
-async fn apply_against(answer: fn(Message) -> Vec<u8>, tsig: Option<Tsig>) -> ProviderError {
+async fn apply_against(answer: Reply, tsig: Option<Tsig>) -> ProviderError {
     let server = serve(vec![answer]).await;
     provider(server, tsig).apply(&zone(), &[publish("a.example.org")]).await.expect_err("a wrong answer")
 }
 
 #[tokio::test]
 async fn answers_that_make_no_sense_are_told_from_servers_that_fail() {
-    let cases: [(fn(Message) -> Vec<u8>, ErrorKind, &str); 7] = [
+    let cases: [(Reply, ErrorKind, &str); 7] = [
         (|request| framed(&reply(request, ResponseCode::ServFail)), ErrorKind::Unavailable, "SERVFAIL"),
         (|request| framed(&reply(request, ResponseCode::NotImp)), ErrorKind::Unsupported, "NOTIMP"),
         (|_| b"HTTP/1.1 400 Bad Request\r\n\r\n<html>".to_vec(), ErrorKind::Unavailable, "closed the connection"),
@@ -91,10 +94,32 @@ async fn an_unsigned_yes_to_a_signed_request_is_not_believed_but_an_unsigned_no_
     let yes = apply_against(|request| framed(&reply(request, ResponseCode::NoError)), Some(tsig())).await;
     assert_eq!(yes.kind, ErrorKind::Protocol);
     assert!(yes.hint.contains("not signed"), "{yes}");
-    let refuse: fn(Message) -> Vec<u8> = |request| framed(&reply(request, ResponseCode::Refused));
-    let provider = provider(serve(vec![refuse, refuse]).await, Some(tsig()));
+    let refuse: Reply = |request| framed(&reply(request, ResponseCode::Refused));
+    let provider = provider(serve(vec![refuse; 3]).await, Some(tsig()));
     let no = provider.apply(&zone(), &[publish("a.example.org")]).await.expect_err("refused");
     assert_eq!(no.kind, ErrorKind::NotFound, "it refuses to say that it has the zone: {no}");
+}
+
+#[tokio::test]
+async fn refused_records_are_told_from_a_refused_key() {
+    let refuse: Reply = |request| framed(&reply(request, ResponseCode::Refused));
+    let accept: Reply = |request| framed(&reply(request, ResponseCode::NoError));
+    let has_the_zone: Reply = |request| {
+        let mut answer = beginning_of_a_transfer(request);
+        answer.metadata.authoritative = true;
+        framed(&answer)
+    };
+    let cases = [
+        (vec![refuse, accept], ErrorKind::Invalid, "not every record"),
+        (vec![refuse, refuse, has_the_zone], ErrorKind::Forbidden, "allow updates"),
+        (vec![refuse, refuse, refuse], ErrorKind::NotFound, "not the primary"),
+    ];
+    for (answers, kind, words) in cases {
+        let provider = provider(serve(answers).await, None);
+        let error = provider.apply(&zone(), &[publish("a.example.org")]).await.expect_err("refused");
+        assert_eq!(error.kind, kind, "{error}");
+        assert!(error.hint.contains(words), "{error}");
+    }
 }
 
 /// The SOA and one NS of example.org: a whole transfer would end with the SOA again.
@@ -133,8 +158,8 @@ async fn a_transfer_in_several_messages_is_one_zone() {
 
 #[tokio::test]
 async fn a_prerequisite_that_fails_twice_is_a_conflict() {
-    let missing: fn(Message) -> Vec<u8> = |request| framed(&reply(request, ResponseCode::NXRRSet));
-    let whole: fn(Message) -> Vec<u8> = |request| {
+    let missing: Reply = |request| framed(&reply(request, ResponseCode::NXRRSet));
+    let whole: Reply = |request| {
         let mut answer = beginning_of_a_transfer(request);
         answer.add_answer(answer.answers[0].clone());
         framed(&answer)

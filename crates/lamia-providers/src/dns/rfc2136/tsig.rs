@@ -252,6 +252,25 @@ mod tests {
         assert_eq!(verify(&mut verifier, &after), Err(Unverified::Forged));
     }
 
+    /// What BIND 9.18 sent to a signature by a key it does not know, to one with a wrong secret, and to none at all.
+    #[test]
+    fn refusals_of_a_real_server_are_understood() {
+        let read = |text: &str| {
+            let hex: String = text.split_whitespace().collect();
+            data_encoding::HEXLOWER.decode(hex.as_bytes()).expect("hex")
+        };
+        for (text, code, wanted) in [
+            (include_str!("fixtures/badkey-bind.hex"), 9, Unverified::Refused(TsigError::BadKey)),
+            (include_str!("fixtures/badsig-bind.hex"), 9, Unverified::Refused(TsigError::BadSig)),
+            (include_str!("fixtures/refused-bind.hex"), 5, Unverified::Missing),
+        ] {
+            let octets = read(text);
+            let answer = Answer::read(&octets).expect("a message");
+            let (_, mut verifier) = request(&key("b3BlbiBzZXNhbWU="));
+            assert_eq!((answer.code(), verifier.verify(&answer)), (code, Err(wanted)));
+        }
+    }
+
     #[test]
     fn a_secret_that_is_no_base64_is_refused_without_being_shown() {
         for secret in ["not base64!", "", "  \n"] {
