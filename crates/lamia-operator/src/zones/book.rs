@@ -10,7 +10,7 @@
 //!              └───────────────┴─── refused by the plan or the provider: Refused, Failed
 //! ```
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -18,7 +18,7 @@ use lamia_core::dns::admit::Subject;
 use lamia_core::dns::diff::{Unit, apply_to};
 use lamia_core::dns::plan::{ZonePlan, plan};
 use lamia_core::dns::safety::Memory;
-use lamia_core::dns::wanted::{Target, Wanted};
+use lamia_core::dns::wanted::{ChallengeDemand, Target, Wanted};
 use lamia_core::name::Fqdn;
 use lamia_core::record::{RrsetChange, ZoneRecords};
 use lamia_providers::error::{ErrorKind, ProviderError};
@@ -27,7 +27,7 @@ use tokio::time::Instant;
 use super::entries::Entries;
 use super::pace::{Pace, Urgency};
 use super::send::Sent;
-use super::state::{PublishState, Trouble, Waits, ZoneEvent, ZoneSummary};
+use super::state::{ChallengeState, PublishState, Trouble, Waits, ZoneEvent, ZoneSummary};
 use super::tickets::Tickets;
 use super::{Mode, ZoneBinding, retry};
 
@@ -47,6 +47,8 @@ pub(super) struct Book {
     /// Grows when the binding leads to another zone or provider, so that answers from the old one are not believed.
     epoch: u64,
     pub(super) wanted: Wanted,
+    /// Challenges as they were last asked for; `wanted` has in addition what earlier wishes left behind.
+    pub(super) asked: BTreeMap<String, ChallengeDemand>,
     pub(super) memory: Memory,
     pub(super) entries: Entries,
     pub(super) tickets: Tickets,
@@ -97,6 +99,7 @@ impl Book {
             binding: None,
             epoch: 0,
             wanted,
+            asked: BTreeMap::new(),
             memory: Memory::default(),
             entries: Entries::default(),
             tickets: Tickets::default(),
@@ -162,6 +165,30 @@ impl Book {
         };
         self.entries.queue(subject, state);
         self.pace.demand(urgency, now);
+    }
+
+    /// A certificate's challenges were asked for; returns whether that is news.
+    pub(super) fn demand_challenge(&mut self, certificate: &str, demand: ChallengeDemand, now: Instant) -> bool {
+        if self.asked.get(certificate) == Some(&demand) {
+            return false;
+        }
+        let subject = Subject::Challenge(certificate.to_owned());
+        let settled = self.entries.state(&subject) == Some(&PublishState::Published);
+        let standing = self.wanted.challenges.remove(certificate).unwrap_or_default();
+        let urgency = if adds_values(&standing, &demand) { Urgency::Now } else { Urgency::Lazy };
+        let wanted = with_leftovers(demand.clone(), standing, settled);
+        self.asked.insert(certificate.to_owned(), demand);
+        self.wanted.challenges.insert(certificate.to_owned(), wanted);
+        self.demand(subject, urgency, now);
+        true
+    }
+
+    /// How far a certificate's challenges have come.
+    pub(super) fn challenge_state(&self, certificate: &str) -> Option<ChallengeState> {
+        let demand = self.wanted.challenges.get(certificate)?;
+        let wants = demand.names.values().any(|values| !values.want.is_empty());
+        let state = self.entries.state(&Subject::Challenge(certificate.to_owned()))?;
+        Some(ChallengeState::of(state.clone(), wants))
     }
 
     /// A demand went away.
@@ -394,6 +421,26 @@ impl Book {
         self.outlook = Outlook { summary, next: plan.next };
         self.memory = plan.memory;
     }
+}
+
+/// Whether a demand wants values that the one before it did not.
+fn adds_values(before: &ChallengeDemand, after: &ChallengeDemand) -> bool {
+    let stood = |name: &Fqdn, text: &String| before.names.get(name).is_some_and(|values| values.want.contains(text));
+    after.names.iter().any(|(name, values)| values.want.iter().any(|text| !stood(name, text)))
+}
+
+/// The demand, and what the one before it leaves to be taken away: what it wanted, and what it had not seen gone.
+fn with_leftovers(mut demand: ChallengeDemand, before: ChallengeDemand, settled: bool) -> ChallengeDemand {
+    for (name, values) in before.names {
+        let gone = if settled { BTreeSet::new() } else { values.gone };
+        let left: BTreeSet<String> = values.want.into_iter().chain(gone).collect();
+        let now = demand.names.get(&name).map(|values| values.want.clone()).unwrap_or_default();
+        let left: BTreeSet<String> = left.difference(&now).cloned().collect();
+        if !left.is_empty() {
+            demand.names.entry(name).or_default().gone.extend(left);
+        }
+    }
+    demand
 }
 
 fn trouble(error: &ProviderError, now: Moment, delay: Duration) -> Trouble {

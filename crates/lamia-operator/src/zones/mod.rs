@@ -197,21 +197,12 @@ impl ZoneWorkers {
         self.remove(&Subject::Host(source.to_owned()), seen);
     }
 
-    /// Sets the challenge values of a certificate in this zone, those that must be there and those that must go.
+    /// Sets the challenge values of a certificate in this zone, those that must be there and those that must go. Values
+    /// that this certificate wanted here before, and does not want now, go too: nothing is orphaned by a changed wish.
+    /// Nothing happens when the same was set last.
     pub fn set_challenge(&self, domain: &Fqdn, certificate: &str, demand: ChallengeDemand) {
-        let subject = Subject::Challenge(certificate.to_owned());
         let cell = self.cell(domain);
-        let changed = cell.with(|book| {
-            let standing = book.wanted.challenges.get(certificate);
-            if standing == Some(&demand) {
-                return false;
-            }
-            let urgency = if adds_values(standing, &demand) { Urgency::Now } else { Urgency::Lazy };
-            book.wanted.challenges.insert(certificate.to_owned(), demand);
-            book.demand(subject, urgency, Instant::now());
-            true
-        });
-        if changed {
+        if cell.with(|book| book.demand_challenge(certificate, demand, Instant::now())) {
             cell.wake.notify_one();
         }
     }
@@ -221,6 +212,7 @@ impl ZoneWorkers {
     pub fn remove_challenge(&self, domain: &Fqdn, certificate: &str) {
         let cell = self.cell(domain);
         cell.with(|book| {
+            book.asked.remove(certificate);
             if book.wanted.challenges.remove(certificate).is_some() {
                 book.withdraw(&Subject::Challenge(certificate.to_owned()), Instant::now());
             }
@@ -278,13 +270,15 @@ impl ZoneWorkers {
     /// How far a certificate's challenges in this zone have come; `None` when it has none.
     #[must_use]
     pub fn challenge_state(&self, domain: &Fqdn, certificate: &str) -> Option<ChallengeState> {
-        let cell = self.known(domain)?;
-        cell.with(|book| {
-            let demand = book.wanted.challenges.get(certificate)?;
-            let wants = demand.names.values().any(|values| !values.want.is_empty());
-            let state = book.entries.state(&Subject::Challenge(certificate.to_owned()))?;
-            Some(ChallengeState::of(state.clone(), wants))
-        })
+        self.known(domain)?.with(|book| book.challenge_state(certificate))
+    }
+
+    /// How far a certificate's challenges have come in all zones together: the worst of them; `None` when it has none.
+    #[must_use]
+    pub fn challenge_state_everywhere(&self, certificate: &str) -> Option<ChallengeState> {
+        let cells: Vec<Arc<ZoneCell>> = self.registry().zones.values().cloned().collect();
+        let states = cells.into_iter().filter_map(|cell| cell.with(|book| book.challenge_state(certificate)));
+        states.max_by_key(ChallengeState::severity)
     }
 
     /// Whose the records of a name in a zone are, as last read; `None` before the zone has been read.
@@ -390,13 +384,4 @@ impl Registry {
         let cell = self.zones.entry(domain.clone());
         cell.or_insert_with(|| Arc::new(ZoneCell::new(domain.clone(), shared.clone(), self.complete))).clone()
     }
-}
-
-/// Whether a demand wants values that the one before it did not.
-fn adds_values(before: Option<&ChallengeDemand>, after: &ChallengeDemand) -> bool {
-    let stood = |name: &Fqdn, text: &String| {
-        let values = before.and_then(|before| before.names.get(name));
-        values.is_some_and(|values| values.want.contains(text))
-    };
-    after.names.iter().any(|(name, values)| values.want.iter().any(|text| !stood(name, text)))
 }

@@ -9,8 +9,8 @@ use lamia_core::record::{RecordType, RecordValue, Rrset};
 use lamia_providers::dns::memory::{Memory, Operation};
 use tokio::time::Instant;
 
-use super::bench::{Bench, demand, name, zone};
-use crate::zones::{ChallengeState, DelegationDemand, Mode, PublishState, Target, Waits, ZoneEvent};
+use super::bench::{Bench, challenges, demand, name, zone};
+use crate::zones::{ChallengeDemand, ChallengeState, DelegationDemand, Mode, PublishState, Target, Waits, ZoneEvent};
 
 #[tokio::test(start_paused = true)]
 async fn one_host_is_published_in_a_blink_with_one_read_and_one_write() {
@@ -71,6 +71,38 @@ async fn a_challenge_is_published_beside_a_foreign_value_and_leaves_it() {
     assert_eq!(bench.values("_acme-challenge.shop", RecordType::Txt), ["\"theirs\""]);
     bench.workers.remove_challenge(&zone(), "shop");
     assert_eq!(bench.workers.challenge_state(&zone(), "shop"), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_changed_wish_leaves_no_value_behind() {
+    let mut bench = Bench::new();
+    bench.challenge("shop", &["v1"], &[]);
+    let published = |bench: &Bench| bench.challenge_state("shop") == ChallengeState::Published;
+    bench.until("published", published).await;
+    bench.challenge("shop", &["v2"], &[]);
+    assert!(!published(&bench), "an older wish's state does not count for a newer one");
+    bench.until("published", published).await;
+    assert_eq!(bench.values("_acme-challenge.shop", RecordType::Txt), ["\"v2\""]);
+    bench.challenge("shop", &["v2"], &[]);
+    assert!(published(&bench));
+    bench.workers.set_challenge(&zone(), "shop", ChallengeDemand::default());
+    bench.until("gone", |bench| bench.challenge_state("shop") == ChallengeState::Gone).await;
+    assert!(bench.values("_acme-challenge.shop", RecordType::Txt).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_certificate_over_two_zones_has_come_as_far_as_the_slower() {
+    let mut bench = Bench::new();
+    let other = name("example.org");
+    bench.challenge("cert", &["v1"], &[]);
+    bench.until("published", |bench| bench.challenge_state("cert") == ChallengeState::Published).await;
+    let everywhere = |bench: &Bench| bench.workers.challenge_state_everywhere("cert");
+    assert_eq!(everywhere(&bench), Some(ChallengeState::Published));
+    bench.workers.set_challenge(&other, "cert", challenges("cert", &["v1"], &[]));
+    assert_eq!(everywhere(&bench), Some(ChallengeState::Pending(Waits::Opening)));
+    bench.workers.remove_challenge(&other, "cert");
+    assert_eq!(everywhere(&bench), Some(ChallengeState::Published));
+    assert_eq!(bench.workers.challenge_state_everywhere("nobody's"), None);
 }
 
 #[tokio::test(start_paused = true)]
