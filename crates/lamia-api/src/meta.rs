@@ -27,6 +27,8 @@ pub const ANNOTATION_HOST: &str = "lamia.dev/host";
 pub const ANNOTATION_CERTIFICATE: &str = "lamia.dev/certificate-sha256";
 /// Annotation on a master Secret: URL of the directory of the CA that issued the certificate in it.
 pub const ANNOTATION_DIRECTORY: &str = "lamia.dev/acme-directory";
+/// Annotation on a delivered Secret: `Retain` where it stays when its host goes.
+pub const ANNOTATION_DELETION_POLICY: &str = "lamia.dev/deletion-policy";
 /// Annotation on a gateway's Service: the namespaces that may use it, comma-separated; without it, all may.
 pub const ANNOTATION_ALLOWED_NAMESPACES: &str = "lamia.dev/allowed-namespaces";
 /// Annotation on an Istio or Gateway API Gateway: its TLS hosts are adopted.

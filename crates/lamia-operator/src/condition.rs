@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use lamia_api::condition::Condition;
-use lamia_core::host::reason::Truth;
+use lamia_core::host::reason::{Because, ConditionReason, Truth};
 
 /// The condition as it should stand. Its transition time moves only when its status does; an unchanged condition
 /// comes out just as it was, so that nothing is written.
@@ -27,6 +27,17 @@ pub(crate) fn settle(
         observed_generation: Some(generation),
         last_transition_time: since.unwrap_or(Time(whole_seconds(now))),
     }
+}
+
+/// [`settle`] for a reason of the host's table.
+pub(crate) fn settle_because<R: ConditionReason>(
+    earlier: &[Condition],
+    because: &Because<R>,
+    generation: i64,
+    now: Timestamp,
+) -> Condition {
+    let Because { reason, message } = because;
+    settle(earlier, R::CONDITION, reason.truth(), reason.as_str(), message, generation, now)
 }
 
 /// Kubernetes keeps seconds; a fraction that is lost on the way would look like a change.

@@ -1,11 +1,17 @@
-//! lamia-operator
+//! The hands that reach in: controllers, zone workers, issuance, leader election and metrics.
 
 #[cfg(test)]
 mod test_api;
 
+mod applied;
+mod caa;
+mod certificates;
+mod challenges;
 pub mod clock;
 mod condition;
+pub mod config;
 pub mod controllers;
+mod credentials;
 pub mod events;
 pub mod http;
 pub mod identity;
@@ -13,7 +19,15 @@ pub mod issuance;
 pub mod lease;
 pub mod metrics;
 pub mod outward;
+mod parts;
 pub mod queue;
 pub mod rbac;
+mod run;
 pub mod status_writer;
+mod watch;
+mod watches;
+mod world;
 pub mod zones;
+
+pub use config::Config;
+pub use run::run;

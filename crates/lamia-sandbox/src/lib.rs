@@ -4,6 +4,8 @@
 //! nothing here may be needed by the operator.
 
 pub mod definitions;
+pub mod manifests;
 pub mod resolver;
 pub mod servers;
+pub mod stage;
 pub mod translator;

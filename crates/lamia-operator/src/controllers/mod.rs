@@ -1,3 +1,47 @@
 //! One controller per kind. Each: fetch (I/O) → decide (pure, in `lamia-core`) → apply (I/O) → status (one write).
 
 pub mod certificate;
+pub(crate) mod host;
+pub(crate) mod issuer;
+pub(crate) mod provider;
+pub(crate) mod zone;
+
+use std::future::Future;
+
+use lamia_core::host::reason::{Because, ZoneReason};
+use lamia_providers::error::{ErrorKind, ProviderError};
+use tokio::task::JoinSet;
+
+use crate::queue::WorkQueue;
+
+/// Works through a queue with `workers` turns at once, until the queue is closed. A turn never panics the others.
+pub(crate) async fn work<K, F, Turn>(queue: WorkQueue<K>, workers: usize, turn: F)
+where
+    K: Ord + Clone + Send + Sync + 'static,
+    F: Fn(K) -> Turn + Clone + Send + 'static,
+    Turn: Future<Output = ()> + Send,
+{
+    let mut tasks = JoinSet::new();
+    for _ in 0..workers {
+        let (queue, turn) = (queue.clone(), turn.clone());
+        tasks.spawn(async move {
+            while let Some(item) = queue.pop().await {
+                turn((*item).clone()).await;
+            }
+        });
+    }
+    while tasks.join_next().await.is_some() {}
+}
+
+/// What a provider's error means for the zones there.
+pub(crate) fn zone_reason(error: &ProviderError) -> Because<ZoneReason> {
+    let reason = match error.kind {
+        ErrorKind::Unauthorized | ErrorKind::Forbidden => ZoneReason::Unauthorized,
+        ErrorKind::Throttled => ZoneReason::Throttled,
+        ErrorKind::NotFound => ZoneReason::ZoneMissing,
+        ErrorKind::Invalid => ZoneReason::Invalid,
+        ErrorKind::Unsupported => ZoneReason::Unsupported,
+        ErrorKind::Unavailable | ErrorKind::Protocol | ErrorKind::Conflict => ZoneReason::ProviderError,
+    };
+    Because::new(reason, error.to_string())
+}

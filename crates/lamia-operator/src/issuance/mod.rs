@@ -56,5 +56,6 @@ pub use edges::{
 };
 pub use key::PublicKey;
 pub use report::{CertificateState, CurrentCertificate};
+pub(crate) use store::ROLE_MASTER;
 pub use store::{KubeStore, read_secret};
 pub use turn::{Outcome, advance};

@@ -34,7 +34,7 @@ use super::edges::{About, CertificateStore, Master, NewCertificate, Owner, Store
 use super::key::{PublicKey, in_hand};
 
 /// The value of [`LABEL_SECRET_ROLE`] on master Secrets.
-pub(super) const ROLE_MASTER: &str = "master";
+pub(crate) const ROLE_MASTER: &str = "master";
 /// A request that takes longer is given up, and counts as unknown.
 const DEADLINE: Duration = Duration::from_secs(10);
 

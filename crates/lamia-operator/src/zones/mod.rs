@@ -30,6 +30,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use lamia_core::delegation::ZoneContent;
 use lamia_core::dns::admit::Subject;
 use lamia_core::dns::ownership::{Identity, Whose, whose};
 use lamia_core::dns::plan::ZonePlan;
@@ -286,6 +287,12 @@ impl ZoneWorkers {
     pub fn whose(&self, domain: &Fqdn, name: &Fqdn) -> Option<Whose> {
         let identity = &self.inner.shared.config.identity;
         self.known(domain)?.with(|book| book.records().map(|records| whose(name, records, identity)))
+    }
+
+    /// What tells this zone from another of its name, as last read; `None` before the zone has been read.
+    #[must_use]
+    pub fn content(&self, domain: &Fqdn) -> Option<ZoneContent> {
+        self.known(domain)?.with(|book| book.records().and_then(|records| ZoneContent::of(domain, records)))
     }
 
     /// What would change in a zone now, applying nothing; `None` before the zone has been read.

@@ -1,0 +1,153 @@
+//! Certificates between hosts and issuance: which host needs which, put together by certificate, and whom a change wakes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use k8s_openapi::api::core::v1::Secret;
+use lamia_api::common::{IssuerKind, IssuerRef};
+use lamia_api::{HostCertificate, HostCertificateSpec};
+use lamia_core::host::ObjectKey;
+use lamia_core::host::plan::WantedCertificate;
+
+use crate::controllers::certificate::{CertificateController, Need};
+use crate::issuance::{CertificateState, Edges};
+use crate::queue::WorkQueue;
+use crate::watch::Change;
+use crate::world::cluster::key_of;
+use crate::world::{Listing, SharedWorld};
+
+/// Certificates that are worked on at once.
+const TURNS: usize = 64;
+
+/// The certificates of all hosts. Clones share them.
+#[derive(Clone)]
+pub(crate) struct Certificates {
+    controller: CertificateController,
+    needs: Arc<Mutex<Needs>>,
+}
+
+#[derive(Default)]
+struct Needs {
+    by_host: BTreeMap<ObjectKey, String>,
+    by_certificate: BTreeMap<String, Need>,
+}
+
+impl Certificates {
+    /// Certificates that nobody needs yet. `hosts` are woken when the state of theirs changes.
+    pub(crate) fn new(edges: Edges, hosts: WorkQueue<ObjectKey>) -> Self {
+        let needs: Arc<Mutex<Needs>> = Arc::default();
+        let told = needs.clone();
+        let controller = CertificateController::new(edges, move |name| {
+            let needs = lock(&told);
+            let theirs = needs.by_certificate.get(name).into_iter().flat_map(|need| &need.hosts);
+            let keys =
+                theirs.filter_map(|host| host.split_once('/')).map(|(namespace, name)| ObjectKey::new(namespace, name));
+            keys.for_each(|key| hosts.add(key));
+        });
+        Self { controller, needs }
+    }
+
+    /// The host needs this certificate, and no other.
+    pub(crate) fn need(&self, host: &ObjectKey, name: &str, wanted: &WantedCertificate) {
+        let mut needs = lock(&self.needs);
+        if needs.by_host.get(host).map(String::as_str) == Some(name) {
+            return;
+        }
+        self.drop_need(&mut needs, host);
+        needs.by_host.insert(host.clone(), name.to_owned());
+        let need = needs.by_certificate.entry(name.to_owned()).or_insert_with(|| Need {
+            spec: spec(wanted),
+            claim: host.namespace.clone(),
+            hosts: BTreeSet::new(),
+        });
+        need.hosts.insert(host.to_string());
+        self.controller.need(name, need.clone());
+    }
+
+    /// The host needs none.
+    pub(crate) fn release(&self, host: &ObjectKey) {
+        self.drop_need(&mut lock(&self.needs), host);
+    }
+
+    fn drop_need(&self, needs: &mut Needs, host: &ObjectKey) {
+        let Some(name) = needs.by_host.remove(host) else { return };
+        let Some(need) = needs.by_certificate.get_mut(&name) else { return };
+        need.hosts.remove(&host.to_string());
+        if need.hosts.is_empty() {
+            needs.by_certificate.remove(&name);
+            self.controller.need_no_more(&name);
+        } else {
+            self.controller.need(&name, need.clone());
+        }
+    }
+
+    /// What is known of a certificate; `None` before its first turn.
+    pub(crate) fn state(&self, name: &str) -> Option<CertificateState> {
+        self.controller.state(name)
+    }
+
+    /// Something that it waits for may have changed.
+    pub(crate) fn wake(&self, name: &str) {
+        self.controller.wake(name);
+    }
+
+    /// An issuer changed.
+    pub(crate) fn issuer_changed(&self, issuer: &str) {
+        self.controller.issuer_changed(issuer);
+    }
+
+    /// Every host was looked at: what nobody needs may be parked.
+    pub(crate) fn sources_complete(&self) {
+        self.controller.needs_known();
+    }
+
+    /// The watch of HostCertificates in Lamia's namespace.
+    pub(crate) fn seen(&self, world: &SharedWorld, hosts: &WorkQueue<ObjectKey>, change: Change<HostCertificate>) {
+        match change {
+            Change::Applied(object) => self.controller.certificate_seen(&object),
+            Change::Deleted(object) => self.controller.certificate_gone(&key_of(&object).name),
+            Change::Listed(present) => {
+                self.controller.certificates_listed(&present.into_iter().map(|key| key.name).collect());
+                let mut world = world.lock();
+                world.listed(Listing::Certificates);
+                world.hosts.keys().for_each(|key| hosts.add(key.clone()));
+            }
+            Change::KindMissing => tracing::warn!("HostCertificate is not installed: apply the CRDs (lamia crds)"),
+        }
+    }
+
+    /// The watch of master Secrets in Lamia's namespace.
+    pub(crate) fn secret_seen(&self, change: Change<Secret>) {
+        match change {
+            Change::Applied(secret) => self.controller.secret_seen(&secret),
+            Change::Deleted(secret) => self.controller.secret_gone(&secret),
+            Change::Listed(present) => {
+                self.controller.secrets_listed(&present.into_iter().map(|key| key.name).collect())
+            }
+            Change::KindMissing => {}
+        }
+    }
+
+    /// Works until [`Certificates::stop`].
+    pub(crate) async fn run(self) {
+        self.controller.run(TURNS).await;
+    }
+
+    /// Ends the work after the turns that are under way.
+    pub(crate) fn stop(&self) {
+        self.controller.stop();
+    }
+}
+
+fn lock(needs: &Mutex<Needs>) -> MutexGuard<'_, Needs> {
+    needs.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn spec(wanted: &WantedCertificate) -> HostCertificateSpec {
+    HostCertificateSpec {
+        dns_names: wanted.names.iter().map(ToString::to_string).collect(),
+        issuer_ref: IssuerRef { kind: IssuerKind::ACMEIssuer, name: wanted.issuer.clone() },
+        key_algorithm: wanted.key_algorithm,
+        profile: wanted.profile.clone(),
+    }
+}

@@ -1,0 +1,157 @@
+//! Challenges between issuance and the zones: which zone answers for `_acme-challenge.<name>`, and how the zone's writer
+//! has come along with it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use lamia_api::host_certificate::ChallengeRecord;
+use lamia_core::cert::gate::Fact;
+use lamia_core::dns::admit::RefusalReason;
+use lamia_core::dns::wanted::{ChallengeDemand, ChallengeValues};
+use lamia_core::host::reason::{Because, CertificateReason, ConditionReason, Truth};
+use lamia_core::name::Fqdn;
+
+use crate::clock::Clock;
+use crate::issuance::{ChallengeDns, ChallengePlace, ChallengeState as Wish};
+use crate::world::{SharedWorld, World};
+use crate::zones::{ChallengeState, ZoneWorkers};
+
+/// Under which name ACME's DNS-01 looks (RFC 8555 §8.4).
+const CHALLENGE_LABEL: &str = "_acme-challenge";
+
+/// Routes challenges to the zones that hold them.
+#[derive(Clone)]
+pub(crate) struct Challenges {
+    world: SharedWorld,
+    workers: ZoneWorkers,
+    clock: Arc<dyn Clock>,
+    /// What each certificate's last wish was, and which zones have it.
+    handed: Arc<Mutex<BTreeMap<String, Handed>>>,
+}
+
+/// A wish, as it was handed on.
+struct Handed {
+    zones: Vec<Fqdn>,
+    /// Whether values shall be there; else they shall go.
+    wants: bool,
+}
+
+impl Challenges {
+    /// Challenges of no certificate yet.
+    pub(crate) fn new(world: SharedWorld, workers: ZoneWorkers, clock: Arc<dyn Clock>) -> Self {
+        Self { world, workers, clock, handed: Arc::default() }
+    }
+}
+
+impl ChallengeDns for Challenges {
+    fn place(&self, name: &Fqdn) -> ChallengePlace {
+        let record = name.child(CHALLENGE_LABEL).unwrap_or_else(|_| name.clone());
+        let world = self.world.lock();
+        let Some(zone) = zone_of(&world, &record).and_then(|zone| world.zones.get(&zone)) else {
+            let fact = Fact::fails(self.clock.now(), format!("no zone of Lamia's holds {record}"));
+            return ChallengePlace { record, zone_ready: fact.clone(), delegated: fact };
+        };
+        ChallengePlace {
+            record,
+            zone_ready: fact(zone.facts.ready.as_ref(), zone.since.ready),
+            delegated: fact(zone.facts.delegated.as_ref(), zone.since.delegated),
+        }
+    }
+
+    fn publish(&self, certificate: &str, records: &[ChallengeRecord]) {
+        self.hand(certificate, records, true);
+    }
+
+    fn withdraw(&self, certificate: &str, records: &[ChallengeRecord]) {
+        self.hand(certificate, records, false);
+    }
+
+    fn state(&self, certificate: &str) -> Wish {
+        let (zones, wants) = match self.handed().get(certificate) {
+            None => return Wish::Gone,
+            Some(handed) => (handed.zones.clone(), handed.wants),
+        };
+        let states = zones.iter().map(|zone| self.workers.challenge_state(zone, certificate));
+        let unsettled = states.into_iter().flatten().find_map(unsettled);
+        match unsettled {
+            Some(because) => Wish::Pending { because },
+            None if wants => Wish::Published,
+            None => Wish::Gone,
+        }
+    }
+}
+
+/// What stands in the way of a challenge that is not settled.
+fn unsettled(state: ChallengeState) -> Option<Option<Because<CertificateReason>>> {
+    match state {
+        ChallengeState::Published | ChallengeState::Gone => None,
+        ChallengeState::Pending(_) => Some(None),
+        ChallengeState::Refused(refusal) => {
+            let reason = match refusal.reason {
+                RefusalReason::ShadowsWildcard => CertificateReason::ShadowsWildcard,
+                _ => CertificateReason::ForeignRecord,
+            };
+            Some(Some(Because::new(reason, refusal.message)))
+        }
+        ChallengeState::Failed(trouble) => Some(Some(Because::new(CertificateReason::AwaitingDNS, trouble.message))),
+    }
+}
+
+impl Challenges {
+    fn handed(&self) -> MutexGuard<'_, BTreeMap<String, Handed>> {
+        self.handed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hands each zone its part, and takes back what other zones were handed before.
+    fn hand(&self, certificate: &str, records: &[ChallengeRecord], wants: bool) {
+        let demands = self.demands(records, wants);
+        let zones: Vec<Fqdn> = demands.keys().cloned().collect();
+        let before = self.handed().insert(certificate.to_owned(), Handed { zones: zones.clone(), wants });
+        let left = before.into_iter().flat_map(|before| before.zones).filter(|zone| !zones.contains(zone));
+        left.for_each(|zone| self.workers.remove_challenge(&zone, certificate));
+        for (zone, demand) in demands {
+            self.workers.set_challenge(&zone, certificate, demand);
+        }
+    }
+
+    /// The records by the zone that holds them; those that no zone holds are left out.
+    fn demands(&self, records: &[ChallengeRecord], wants: bool) -> BTreeMap<Fqdn, ChallengeDemand> {
+        let mut demands: BTreeMap<Fqdn, ChallengeDemand> = BTreeMap::new();
+        let world = self.world.lock();
+        for record in records {
+            let Ok(name) = Fqdn::parse(&record.name) else { continue };
+            let zone = zone_of(&world, &name).and_then(|zone| world.zones.get(&zone));
+            let Some(domain) = zone.and_then(|zone| zone.domain.clone()) else { continue };
+            let values: &mut ChallengeValues = demands.entry(domain).or_default().names.entry(name).or_default();
+            if wants {
+                values.want.insert(record.value.clone())
+            } else {
+                values.gone.insert(record.value.clone())
+            };
+        }
+        demands
+    }
+}
+
+/// The Zone object that holds a name: the longest match among the active ones.
+fn zone_of(world: &World, name: &Fqdn) -> Option<String> {
+    let holding = world
+        .zones
+        .iter()
+        .filter(|(_, zone)| zone.is_active() && zone.domain.as_ref().is_some_and(|domain| name.is_at_or_under(domain)));
+    let depth = |zone: &crate::world::zone::ZoneEntry| zone.domain.as_ref().map_or(0, |domain| domain.as_str().len());
+    holding
+        .max_by_key(|(_, zone)| (depth(zone), zone.is_ready(), std::cmp::Reverse(zone.created)))
+        .map(|(name, _)| name.clone())
+}
+
+/// A zone's condition, as the gate of an attempt sees it.
+fn fact<R: ConditionReason>(because: Option<&Because<R>>, since: Timestamp) -> Fact {
+    let Some(because) = because else { return Fact::unknown(since, "not looked at yet") };
+    match because.reason.truth() {
+        Truth::True => Fact::holds(since),
+        Truth::False => Fact::fails(since, because.message.clone()),
+        Truth::Unknown => Fact::unknown(since, because.message.clone()),
+    }
+}

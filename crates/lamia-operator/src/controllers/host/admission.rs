@@ -1,0 +1,132 @@
+//! Whether a host may be: first the grants of its zone, then the claims of others.
+//!
+//! Claims are filed when a host has its turn, so a verdict may change when another's claim comes in; those whom it
+//! concerns are woken. Markers in DNS outlast everything here: whoever's hash stands there goes first.
+
+use std::collections::BTreeMap;
+
+use lamia_core::dns::ownership::Whose;
+use lamia_core::host::ObjectKey;
+use lamia_core::host::claims::Claim;
+use lamia_core::host::grants::{self, Applicant, Granted, Grants, Namespace};
+use lamia_core::host::plan::Admission;
+use lamia_core::host::reason::{AcceptedReason, Because};
+use lamia_core::host::validate::ValidatedHost;
+use lamia_core::name::{Fqdn, HostName};
+
+use super::HostController;
+use super::fetch::HostInput;
+use crate::controllers::zone::adopt::Home;
+use crate::world::World;
+
+impl HostController {
+    /// Decides; `None` while not everything that counts is known. A host without a zone has nothing to be denied.
+    pub(super) fn admit(&self, input: &HostInput, host: &ValidatedHost) -> Option<Admission> {
+        if !input.complete {
+            return None;
+        }
+        let Ok(home) = input.home.as_ref()? else { return Some(Admission::Admitted) };
+        let mut world = self.world.lock();
+        let marker = self.marker(input, host.host.fqdn());
+        world.claims.set_marker(host.host.fqdn(), marker);
+        match granted(&world, &input.key, host, home) {
+            Err(because) => {
+                self.withdraw_claim(&mut world, &input.key);
+                Some(Admission::NotGranted(because))
+            }
+            Ok(granted) => {
+                self.file_claim(&mut world, input, host, granted);
+                match world.claims.decide(&input.key, self.clock.now()) {
+                    Ok(()) => Some(Admission::Admitted),
+                    Err(denial) => {
+                        if let Some(until) = denial.until {
+                            let delay = until.duration_since(self.clock.now()).unsigned_abs();
+                            self.queue.add_after(input.key.clone(), delay);
+                        }
+                        Some(Admission::Claimed(denial.because))
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whose hash the host's marker in DNS has, if it is one of this cluster's.
+    fn marker(&self, input: &HostInput, name: &Fqdn) -> Option<lamia_core::dns::ownership::OwnerHash> {
+        let domain = input.zone.as_ref()?.domain.as_ref()?;
+        match self.workers.whose(domain, name)? {
+            Whose::Ours(marker) => Some(marker.owner),
+            _ => None,
+        }
+    }
+
+    fn file_claim(&self, world: &mut World, input: &HostInput, host: &ValidatedHost, granted: Granted) {
+        let Some(created) = world.hosts.get(&input.key).map(|entry| entry.created) else { return };
+        let claim = Claim { object: input.key.clone(), host: host.host.clone(), created, by_name: granted.by_name };
+        if world.hosts.get(&input.key).is_some_and(|entry| entry.claim.as_ref() == Some(&claim)) {
+            return;
+        }
+        world.claims.insert(claim.clone());
+        if let Some(entry) = world.hosts.get_mut(&input.key) {
+            entry.claim = Some(claim);
+        }
+        self.wake_rivals(world, &host.host, &input.key);
+    }
+
+    /// The host is not this object's any more.
+    pub(super) fn withdraw_claim(&self, world: &mut World, key: &ObjectKey) {
+        if let Some(entry) = world.hosts.get_mut(key) {
+            entry.claim = None;
+        }
+        if let Some(claim) = world.claims.remove(key) {
+            self.wake_rivals(world, &claim.host, key);
+        }
+    }
+
+    fn wake_rivals(&self, world: &World, host: &HostName, own: &ObjectKey) {
+        world.claims.rivals(host).into_iter().filter(|rival| rival != own).for_each(|rival| self.queue.add(rival));
+    }
+}
+
+fn granted(
+    world: &World,
+    key: &ObjectKey,
+    host: &ValidatedHost,
+    home: &Home,
+) -> Result<Granted, Because<AcceptedReason>> {
+    let none = BTreeMap::new();
+    let labels = world.namespaces.get(&key.namespace).unwrap_or(&none);
+    let namespace = Namespace { name: &key.namespace, labels };
+    let (zone, place, list) = match home {
+        Home::Existing(name) => {
+            match world.zones.get(name).and_then(|zone| Some((zone.domain.clone()?, zone.spec.grants.clone()))) {
+                Some((domain, list)) => (domain, format!("Zone {name}"), list),
+                None => return Ok(Granted { by_name: false }),
+            }
+        }
+        Home::New(new) => {
+            let list =
+                world.providers.get(&new.provider).map(|provider| provider.spec.grants.clone()).unwrap_or_default();
+            (new.domain.clone(), format!("DNSProvider {}", new.provider), list)
+        }
+    };
+    let is_limited = list.iter().any(|grant| grant.max_hosts.is_some());
+    let applicant = Applicant {
+        namespace,
+        host: &host.host,
+        target: host.target.as_ref(),
+        older_hosts: if is_limited { older_hosts(world, key, &zone) } else { 0 },
+    };
+    grants::check(&applicant, &Grants { zone: &zone, place: &place, list: &list })
+}
+
+/// How many claims of the namespace in the zone are older. Walked only where a grant counts hosts.
+fn older_hosts(world: &World, key: &ObjectKey, zone: &Fqdn) -> u32 {
+    let rank = |key: &ObjectKey| world.hosts.get(key).map(|entry| (entry.created, key.clone()));
+    let own = rank(key);
+    let older = world.hosts_of_namespace(&key.namespace).filter(|other| {
+        let entry = world.hosts.get(other);
+        entry.is_some_and(|entry| entry.claim.as_ref().is_some_and(|claim| claim.host.fqdn().is_at_or_under(zone)))
+            && rank(other) < own
+    });
+    u32::try_from(older.count()).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,171 @@
+//! SecuredHost → a live HTTPS site: `fetch → plan → apply → status`, one pass, one status at the end.
+//!
+//! | file | step |
+//! |---|---|
+//! | `fetch` | everything that a turn needs, from the world, at one instant |
+//! | `lamia_core::host` | validate, grants, claims, plan, status: pure |
+//! | `admission` | grants and claims, with the world's index |
+//! | `apply` | the plan's execution, with `deliver` (Secret) and `objects` (Gateway, VirtualService) |
+//! | `probe` | the look at the site, beside the turns |
+//! | `report` | from what was observed to the status, and when to look again |
+//! | `orphans` | delivered Secrets whose host is gone |
+
+mod admission;
+mod apply;
+mod deliver;
+pub(crate) mod fetch;
+mod objects;
+mod orphans;
+mod probe;
+mod report;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use lamia_api::SecuredHost;
+use lamia_core::host::ObjectKey;
+use lamia_core::host::plan::{Admission, HostPlan, HostWorld, plan};
+use lamia_core::host::reason::{Because, ZoneReason};
+use lamia_core::host::validate::ValidatedHost;
+use lamia_providers::probe::Prober;
+use tokio::sync::Semaphore;
+
+pub(crate) use self::deliver::{Deliverer, ROLE_DELIVERED};
+use self::fetch::{HostInput, fetch};
+pub(crate) use self::objects::{Completed, IstioKind, Objects};
+pub(crate) use self::orphans::Waits;
+use crate::certificates::Certificates;
+use crate::clock::Clock;
+use crate::config::ProbeMode;
+use crate::controllers::zone::adopt::{self, Home};
+use crate::events::EventRecorder;
+use crate::queue::WorkQueue;
+use crate::status_writer::StatusWriter;
+use crate::world::SharedWorld;
+use crate::world::host::HostEntry;
+use crate::zones::ZoneWorkers;
+
+/// The controller of SecuredHosts.
+#[derive(Clone)]
+pub(crate) struct HostController {
+    pub(crate) client: kube::Client,
+    pub(crate) cluster: Arc<str>,
+    pub(crate) gateway_namespaces: Arc<BTreeSet<String>>,
+    pub(crate) world: SharedWorld,
+    pub(crate) queue: WorkQueue<ObjectKey>,
+    /// Delivered Secrets whose host is gone, for when they may go.
+    pub(crate) orphans: WorkQueue<ObjectKey>,
+    pub(crate) workers: ZoneWorkers,
+    pub(crate) certificates: Certificates,
+    pub(crate) objects: Objects,
+    pub(crate) deliverer: Deliverer,
+    pub(crate) prober: Arc<dyn Prober>,
+    pub(crate) probe_mode: ProbeMode,
+    pub(crate) probes: Arc<Semaphore>,
+    pub(crate) status: StatusWriter<SecuredHost>,
+    pub(crate) events: EventRecorder,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) waits: Waits,
+}
+
+impl HostController {
+    /// One turn for one host.
+    pub(crate) async fn reconcile(self, key: ObjectKey) {
+        let Some(mut input) = self.look_up(&key) else { return };
+        match input.validated.clone() {
+            Err(rejection) => {
+                self.apply_records(&input, input.kept.clone());
+                self.reject(&input, rejection);
+            }
+            Ok(host) => {
+                input.admission = self.admit(&input, &host);
+                let housing = self.house(&input).await;
+                let plan = self.plan(&input, &host);
+                self.apply_records(&input, plan.demand(&host));
+                let name = self.apply_certificate(&input, &plan);
+                self.note(&key, &input, name.as_deref());
+                let certificate = name.as_deref().and_then(|name| self.certificates.state(name));
+                let current = certificate.as_ref().and_then(|state| state.current.as_ref());
+                let in_hand = name.as_deref().zip(current.map(|current| current.sha256.as_str()));
+                let gateway = self.apply_gateway(&input, &host, &plan, in_hand).await;
+                self.look_at_site(&input, &host, &gateway, in_hand);
+                self.report(&input, &host, &plan, housing, certificate.as_ref(), gateway);
+            }
+        }
+    }
+
+    fn look_up(&self, key: &ObjectKey) -> Option<HostInput> {
+        fetch(&self.world.lock(), key, &self.gateway_namespaces)
+    }
+
+    /// Sees to it that the host has a Zone object; says why it has none.
+    async fn house(&self, input: &HostInput) -> Option<Because<ZoneReason>> {
+        match input.home.as_ref()? {
+            Ok(Home::Existing(_)) => None,
+            Err(because) => Some(because.clone()),
+            Ok(Home::New(new)) if input.admission != Some(Admission::Admitted) => {
+                let text = format!("the Zone {} is made once the host is accepted", new.domain);
+                Some(Because::new(ZoneReason::Waiting, text))
+            }
+            Ok(Home::New(new)) => {
+                let provider = self.world.lock().providers.get(&new.provider).cloned();
+                if let Some(provider) = provider {
+                    if let Err(error) = adopt::create(&self.client, new, &provider).await {
+                        tracing::warn!(zone = %new.domain, %error, "Zone object can't be made");
+                    }
+                }
+                let text = format!("the Zone {} is being made at DNSProvider {}", new.domain, new.provider);
+                Some(Because::new(ZoneReason::CreatingZone, text))
+            }
+        }
+    }
+
+    fn plan(&self, input: &HostInput, host: &ValidatedHost) -> HostPlan {
+        let unfound = lamia_core::host::address::GatewayAddress {
+            service: None,
+            cluster_ips: Vec::new(),
+            points: BTreeSet::new(),
+            because: Because::new(lamia_core::host::reason::AddressReason::GatewayNotFound, "not looked at yet"),
+        };
+        plan(
+            host,
+            &HostWorld {
+                cluster: &self.cluster,
+                uid: Some(&input.uid),
+                admission: input.admission.as_ref(),
+                zone: input.zone.as_ref().and_then(|zone| zone.domain.as_ref()),
+                address: input.address.as_ref().unwrap_or(&unfound),
+                referenced: input.referenced.as_ref().map(|it| it.as_ref().map_err(Clone::clone)),
+                default_issuer: input.default_issuer.as_deref(),
+                issuer_refusal: input.issuer_refusal.clone(),
+                has_served: input.has_served(),
+            },
+        )
+    }
+
+    /// Keeps the index true: which Zone and which certificate the host has.
+    fn note(&self, key: &ObjectKey, input: &HostInput, certificate: Option<&str>) {
+        let zone = match &input.home {
+            Some(Ok(Home::Existing(name))) => Some(name.clone()),
+            _ => None,
+        };
+        if let Some(entry) = self.world.lock().hosts.get_mut(key) {
+            entry.zone = zone;
+            entry.certificate = certificate.map(str::to_owned);
+        }
+    }
+
+    /// A host is gone: its records and Secret follow in time, its certificate is parked.
+    pub(crate) fn deleted(&self, key: &ObjectKey, _entry: &HostEntry, seen: bool) {
+        self.workers.remove_host(&key.to_string(), seen);
+        self.certificates.release(key);
+        self.status.forget(key);
+        self.withdraw_claim(&mut self.world.lock(), key);
+        self.orphaned_of(key, seen);
+    }
+
+    /// The cluster id.
+    pub(crate) fn cluster(&self) -> &str {
+        &self.cluster
+    }
+}

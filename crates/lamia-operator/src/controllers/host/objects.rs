@@ -1,0 +1,168 @@
+//! Objects that a host owns at the gateway: its Istio Gateway and VirtualService. Made, kept as they should be, and never
+//! taken from somebody else.
+//!
+//! | in the cache | done |
+//! |---|---|
+//! | nothing | create; if one is there all the same, it is read and judged as below |
+//! | ours, spec as wanted | nothing |
+//! | ours, spec differs | server-side apply, bound to the version that was judged |
+//! | no owner annotation, or another's | nothing: foreign |
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use kube::api::{Patch, PatchParams, PostParams};
+use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
+use kube::{Api, Client};
+use lamia_api::meta::FIELD_MANAGER;
+use lamia_core::gateway::istio;
+use lamia_core::host::ObjectKey;
+use serde_json::Value;
+
+use crate::applied::fingerprint;
+use crate::world::cluster::OwnedObject;
+
+/// Istio's kinds that Lamia writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum IstioKind {
+    /// `Gateway`.
+    Gateway,
+    /// `VirtualService`.
+    VirtualService,
+}
+
+impl IstioKind {
+    /// The kind's name.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Gateway => "Gateway",
+            Self::VirtualService => "VirtualService",
+        }
+    }
+
+    /// What the API server calls it.
+    pub(crate) fn resource(self) -> ApiResource {
+        ApiResource::from_gvk(&GroupVersionKind::gvk(istio::GROUP, "v1", self.as_str()))
+    }
+}
+
+/// How an apply ended.
+#[derive(Debug)]
+pub(crate) enum Applied {
+    /// It stood already.
+    Unchanged,
+    /// It was written; so it stands now.
+    Written(OwnedObject),
+    /// One of that name is somebody else's.
+    Foreign,
+    /// The cluster does not know the kind.
+    KindMissing,
+    /// Lamia has no right to write there.
+    NotPermitted,
+    /// The API server finds the object wrong, or an admission policy does.
+    Rejected,
+    /// The API server could not be asked, or the object changed meanwhile.
+    Failed,
+}
+
+/// Specs that the API server completed with defaults of its own: what was applied, and what then stood.
+#[derive(Clone, Default)]
+pub(crate) struct Completed(Arc<Mutex<HashMap<u64, u64>>>);
+
+impl Completed {
+    fn stands(&self, wanted: u64, actual: u64) -> bool {
+        wanted == actual || self.lock().get(&wanted) == Some(&actual)
+    }
+
+    fn note(&self, wanted: u64, actual: u64) {
+        if wanted != actual {
+            self.lock().insert(wanted, actual);
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<u64, u64>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Writes Istio objects.
+#[derive(Clone)]
+pub(crate) struct Objects {
+    pub(crate) client: Client,
+    pub(crate) completed: Completed,
+}
+
+impl Objects {
+    /// Makes the object stand as `wanted`, if it may.
+    pub(crate) async fn apply(
+        &self,
+        kind: IstioKind,
+        key: &ObjectKey,
+        wanted: &Value,
+        owner: &str,
+        cached: Option<&OwnedObject>,
+    ) -> Applied {
+        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &key.namespace, &kind.resource());
+        let outcome = match cached {
+            Some(cached) => self.update(&api, key, wanted, owner, cached).await,
+            None => self.create(&api, key, wanted, owner).await,
+        };
+        outcome.unwrap_or_else(|error| failed(&error, kind, key))
+    }
+
+    async fn create(
+        &self,
+        api: &Api<DynamicObject>,
+        key: &ObjectKey,
+        wanted: &Value,
+        owner: &str,
+    ) -> Result<Applied, kube::Error> {
+        let object: DynamicObject = serde_json::from_value(wanted.clone()).map_err(kube::Error::SerdeError)?;
+        let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+        match api.create(&params, &object).await {
+            Ok(made) => Ok(self.written(wanted, &made)),
+            Err(kube::Error::Api(status)) if status.reason == "AlreadyExists" => match api.get_opt(&key.name).await? {
+                Some(found) => self.update(api, key, wanted, owner, &OwnedObject::of(&found)).await,
+                None => Ok(Applied::Failed),
+            },
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn update(
+        &self,
+        api: &Api<DynamicObject>,
+        key: &ObjectKey,
+        wanted: &Value,
+        owner: &str,
+        cached: &OwnedObject,
+    ) -> Result<Applied, kube::Error> {
+        if cached.owner.as_deref() != Some(owner) {
+            return Ok(Applied::Foreign);
+        }
+        if self.completed.stands(fingerprint(&wanted["spec"]), cached.spec) {
+            return Ok(Applied::Unchanged);
+        }
+        let mut patch = wanted.clone();
+        patch["metadata"]["resourceVersion"] = Value::String(cached.resource_version.clone());
+        let params = PatchParams::apply(FIELD_MANAGER).force();
+        let made = api.patch(&key.name, &params, &Patch::Apply(&patch)).await?;
+        Ok(self.written(wanted, &made))
+    }
+
+    fn written(&self, wanted: &Value, made: &DynamicObject) -> Applied {
+        let now = OwnedObject::of(made);
+        self.completed.note(fingerprint(&wanted["spec"]), now.spec);
+        Applied::Written(now)
+    }
+}
+
+fn failed(error: &kube::Error, kind: IstioKind, key: &ObjectKey) -> Applied {
+    tracing::warn!(?kind, %key, %error, "object can't be applied");
+    match error {
+        kube::Error::Api(status) if status.code == 404 => Applied::KindMissing,
+        kube::Error::Api(status) if status.code == 403 => Applied::NotPermitted,
+        kube::Error::Api(status) if matches!(status.code, 400 | 422) => Applied::Rejected,
+        _ => Applied::Failed,
+    }
+}

@@ -1,0 +1,200 @@
+//! ACMEIssuer → an account at the CA that can be used, and what is left of its budgets.
+//!
+//! The account's key is stored before the account is opened, so no account is ever lost. An account that is open stays
+//! in use while its spec and credentials do; a CA that can't be reached is tried again with growing pauses.
+
+mod key;
+mod report;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use kube::Client;
+use lamia_api::issuer::{ACMEIssuer, ACMEIssuerSpec, ACMEIssuerStatus};
+use lamia_core::host::ObjectKey;
+use lamia_core::host::reason::{Because, CertificateReason};
+use lamia_providers::acme::{self, AcmeAccount, AcmeConfig, DEFAULT_DEADLINE, ExternalAccountBinding};
+
+use crate::clock::Clock;
+use crate::credentials::{self, credential_for};
+use crate::issuance::{Budgets, Issuer, Issuers};
+use crate::outward::Outward;
+use crate::queue::WorkQueue;
+use crate::status_writer::StatusWriter;
+use crate::watch::Change;
+use crate::world::cluster::key_of;
+use report::Trouble;
+
+/// How often what is left of the budgets is told.
+const RECHECK: Duration = Duration::from_secs(60);
+/// How long until a CA that fails is tried again: doubled each time, up to [`RETRY_MOST`].
+const RETRY_FIRST: Duration = Duration::from_secs(1);
+/// The longest wait between tries.
+const RETRY_MOST: Duration = Duration::from_secs(300);
+
+/// The controller of ACMEIssuers. Clones share it.
+#[derive(Clone)]
+pub(crate) struct IssuerController {
+    pub(crate) client: Client,
+    pub(crate) namespace: String,
+    pub(crate) allow_private: bool,
+    pub(crate) outward: Outward,
+    pub(crate) budgets: Arc<Budgets>,
+    pub(crate) queue: WorkQueue<String>,
+    pub(crate) known: Known,
+    pub(crate) status: StatusWriter<ACMEIssuer>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// The issuers, by name. Clones share them.
+#[derive(Clone, Default)]
+pub(crate) struct Known(Arc<Mutex<BTreeMap<String, Entry>>>);
+
+#[derive(Clone)]
+struct Entry {
+    generation: i64,
+    spec: Arc<ACMEIssuerSpec>,
+    status: Arc<ACMEIssuerStatus>,
+    account: Option<Arc<dyn AcmeAccount>>,
+    trouble: Option<Trouble>,
+    failures: u32,
+}
+
+impl Known {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Entry>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Issuers for Known {
+    fn issuer(&self, name: &str) -> Result<Issuer, Because<CertificateReason>> {
+        let issuers = self.lock();
+        let Some(entry) = issuers.get(name) else {
+            let text = format!("there is no ACMEIssuer {name}; create it, or name another one");
+            return Err(Because::new(CertificateReason::NoIssuer, text));
+        };
+        let Some(account) = &entry.account else {
+            let text = match &entry.trouble {
+                Some(trouble) => format!("ACMEIssuer {name}: {}", trouble.message),
+                None => format!("waits for ACMEIssuer {name} to open its account"),
+            };
+            return Err(Because::new(CertificateReason::IssuerNotReady, text));
+        };
+        Ok(Issuer {
+            account: account.clone(),
+            directory: entry.spec.directory.clone(),
+            profile: entry.spec.profile.clone(),
+            limits: entry.spec.limits.clone(),
+        })
+    }
+}
+
+impl IssuerController {
+    /// The watch of ACMEIssuers.
+    pub(crate) fn seen(&self, change: Change<ACMEIssuer>) {
+        match change {
+            Change::Applied(object) => {
+                self.status.observed(&object);
+                self.applied(&object);
+            }
+            Change::Deleted(object) => self.gone(&key_of(&object).name),
+            Change::Listed(present) => {
+                let names: Vec<String> = self.known.lock().keys().cloned().collect();
+                let missing = names.iter().filter(|name| !present.contains(&ObjectKey::new("", name.as_str())));
+                missing.for_each(|name| self.gone(name));
+            }
+            Change::KindMissing => {}
+        }
+    }
+
+    fn applied(&self, object: &ACMEIssuer) {
+        let name = key_of(object).name;
+        let generation = object.metadata.generation.unwrap_or_default();
+        let mut issuers = self.known.lock();
+        let same = issuers.get(&name).filter(|entry| entry.generation == generation).cloned();
+        let is_news = same.is_none();
+        let status = Arc::new(object.status.clone().unwrap_or_default());
+        let entry = match same {
+            Some(entry) => Entry { status, ..entry },
+            None => Entry {
+                generation,
+                spec: Arc::new(object.spec.clone()),
+                status,
+                account: None,
+                trouble: None,
+                failures: 0,
+            },
+        };
+        issuers.insert(name.clone(), entry);
+        if is_news {
+            self.queue.add(name);
+        }
+    }
+
+    fn gone(&self, name: &str) {
+        self.known.lock().remove(name);
+        self.status.forget(&ObjectKey::new("", name));
+    }
+
+    /// A credential of this issuer changed: its account is opened anew.
+    pub(crate) fn wake(&self, name: &str) {
+        if let Some(entry) = self.known.lock().get_mut(name) {
+            (entry.account, entry.failures) = (None, 0);
+        }
+        self.queue.add(name.to_owned());
+    }
+
+    /// One turn for one ACMEIssuer; `true` if it became usable, or unusable.
+    pub(crate) async fn reconcile(&self, name: &str) -> bool {
+        let Some(entry) = self.known.lock().get(name).cloned() else { return true };
+        let was_usable = entry.account.is_some();
+        let (account, trouble) = match entry.account.clone() {
+            Some(account) => (Some(account), None),
+            None => match self.open(name, &entry.spec).await {
+                Ok(account) => (Some(account), None),
+                Err(trouble) => (None, Some(trouble)),
+            },
+        };
+        let failures = if account.is_some() { 0 } else { entry.failures.saturating_add(1) };
+        let delay = if account.is_some() { RECHECK } else { (RETRY_FIRST * (1 << failures.min(9))).min(RETRY_MOST) };
+        let is_usable = account.is_some();
+        let told = {
+            let mut issuers = self.known.lock();
+            let Some(now) = issuers.get_mut(name).filter(|now| now.generation == entry.generation) else { return true };
+            (now.account, now.trouble, now.failures) = (account, trouble, failures);
+            now.clone()
+        };
+        self.report(name, &told);
+        self.queue.add_after(name.to_owned(), delay);
+        is_usable != was_usable
+    }
+
+    async fn open(&self, name: &str, spec: &ACMEIssuerSpec) -> Result<Arc<dyn AcmeAccount>, Trouble> {
+        report::supported(spec)?;
+        let directory = spec.directory.parse().map_err(|_| Trouble::lasting("Invalid", "spec.directory is no URL"))?;
+        let account_key = self.account_key(name, &spec.account_key).await?;
+        let external_account_binding = match &spec.external_account_binding {
+            None => None,
+            Some(binding) => {
+                let wanted = credential_for("ACMEIssuer", name);
+                let hmac_key =
+                    credentials::read(&self.client, &self.namespace, &binding.hmac_key_secret_ref, &wanted).await?;
+                Some(ExternalAccountBinding { key_id: binding.key_id.clone(), hmac_key })
+            }
+        };
+        let config = AcmeConfig {
+            directory,
+            ca_bundle: spec.ca_bundle.clone(),
+            email: spec.email.clone(),
+            account_key,
+            external_account_binding,
+            allow_private: self.allow_private,
+            deadline: DEFAULT_DEADLINE,
+        };
+        let opened = self.outward.acme("open_account", acme::open(config)).await;
+        let account = opened.map_err(|error| Trouble::at_the_ca(name, &error))?;
+        tracing::info!(issuer = name, account = account.uri(), "ACME account is open");
+        Ok(self.outward.account(account))
+    }
+}

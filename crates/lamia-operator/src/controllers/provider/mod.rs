@@ -1,0 +1,148 @@
+//! DNSProvider → something that can be asked, and which zones it has.
+//!
+//! A provider is looked at when its spec or its credential changes, and every ten minutes to see new zones. What it
+//! finds goes into the world; Zones and hosts take it from there.
+
+mod build;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lamia_api::condition::READY;
+use lamia_api::provider::{DNSProvider, DNSProviderSpec, DNSProviderStatus};
+use lamia_core::host::ObjectKey;
+use lamia_core::host::reason::{Because, ConditionReason, ZoneReason};
+use lamia_providers::dns::{DnsProvider, ProviderZone};
+use lamia_providers::secret::Secret;
+
+use super::zone_reason;
+use crate::clock::Clock;
+use crate::condition::settle;
+use crate::credentials::{self, credential_for};
+use crate::outward::Outward;
+use crate::queue::WorkQueue;
+use crate::status_writer::{StatusWriter, Urgency};
+use crate::world::SharedWorld;
+use crate::world::provider::FoundProvider;
+
+/// How often a working provider is asked for its zones again.
+const RECHECK: Duration = Duration::from_secs(600);
+/// How long until a provider that fails is tried again: doubled each time, up to [`RETRY_MOST`].
+const RETRY_FIRST: Duration = Duration::from_secs(1);
+/// The longest wait between tries.
+const RETRY_MOST: Duration = Duration::from_secs(60);
+/// The most zones that a status lists.
+const LISTED_ZONES: usize = 100;
+
+/// The controller of DNSProviders.
+#[derive(Clone)]
+pub(crate) struct ProviderController {
+    pub(crate) client: kube::Client,
+    pub(crate) namespace: String,
+    pub(crate) allow_private: bool,
+    pub(crate) outward: Outward,
+    pub(crate) world: SharedWorld,
+    pub(crate) queue: WorkQueue<String>,
+    /// Zones that should look at their provider again: all of them, by an empty name.
+    pub(crate) changed: Arc<dyn Fn(&str) + Send + Sync>,
+    pub(crate) status: StatusWriter<DNSProvider>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl ProviderController {
+    /// One turn for one DNSProvider.
+    pub(crate) async fn reconcile(self, name: String) {
+        let Some((generation, spec, known)) = self.look_up(&name) else { return };
+        let (found, condition) = match self.ask(&name, &spec, known).await {
+            Ok((provider, zones)) => {
+                let text = format!("{} zones can be used there", zones.len());
+                let zones = Arc::new(zones);
+                (FoundProvider::Ready { provider, zones }, Because::new(ZoneReason::ZoneFound, text))
+            }
+            Err(because) => (FoundProvider::Broken(because.clone()), because),
+        };
+        let works = matches!(found, FoundProvider::Ready { .. });
+        let tries = {
+            let mut world = self.world.lock();
+            let Some(entry) = world.providers.get_mut(&name).filter(|entry| entry.generation == generation) else {
+                return self.queue.add(name);
+            };
+            entry.failures = if works { 0 } else { entry.failures.saturating_add(1) };
+            self.report(&name, generation, &found, &condition, &entry.status);
+            entry.found = Some(found);
+            entry.failures
+        };
+        (self.changed)(&name);
+        let delay = if works { RECHECK } else { (RETRY_FIRST * (1 << tries.min(6))).min(RETRY_MOST) };
+        self.queue.add_after(name, delay);
+    }
+
+    /// The spec, and the provider if one that works was built from it already: a new one would count as a new credential.
+    fn look_up(&self, name: &str) -> Option<(i64, Arc<DNSProviderSpec>, Option<Arc<dyn DnsProvider>>)> {
+        let world = self.world.lock();
+        world.providers.get(name).map(|entry| {
+            let known = match &entry.found {
+                Some(FoundProvider::Ready { provider, .. }) => Some(provider.clone()),
+                Some(FoundProvider::Broken(_)) | None => None,
+            };
+            (entry.generation, entry.spec.clone(), known)
+        })
+    }
+
+    /// Asks the provider for its zones; builds it first, unless it is known.
+    async fn ask(
+        &self,
+        name: &str,
+        spec: &DNSProviderSpec,
+        known: Option<Arc<dyn DnsProvider>>,
+    ) -> Result<(Arc<dyn DnsProvider>, Vec<ProviderZone>), Because<ZoneReason>> {
+        let provider = match known {
+            Some(provider) => provider,
+            None => {
+                let credential = self.credential(name, spec).await?;
+                self.outward.provider(build::kind(spec), build::build(spec, credential, self.allow_private)?)
+            }
+        };
+        let zones = provider.zones().await.map_err(|error| {
+            tracing::warn!(provider = name, error = &error as &dyn std::error::Error, "provider can't be used");
+            zone_reason(&error)
+        })?;
+        Ok((provider, zones))
+    }
+
+    async fn credential(&self, name: &str, spec: &DNSProviderSpec) -> Result<Option<Secret>, Because<ZoneReason>> {
+        let Some(reference) = spec.auth.as_ref().and_then(|auth| auth.secret_ref.as_ref()) else { return Ok(None) };
+        let wanted = credential_for("DNSProvider", name);
+        let read = credentials::read(&self.client, &self.namespace, reference, &wanted).await;
+        read.map(Some).map_err(|error| {
+            tracing::warn!(provider = name, %error, "no credential");
+            let reason = if error.is_for_people() { ZoneReason::Unauthorized } else { ZoneReason::ProviderError };
+            Because::new(reason, error.to_string())
+        })
+    }
+
+    fn report(
+        &self,
+        name: &str,
+        generation: i64,
+        found: &FoundProvider,
+        because: &Because<ZoneReason>,
+        earlier: &DNSProviderStatus,
+    ) {
+        let zones = match found {
+            FoundProvider::Ready { zones, .. } => {
+                zones.iter().take(LISTED_ZONES).map(|zone| zone.domain.to_string()).collect()
+            }
+            FoundProvider::Broken(_) => earlier.zones.clone(),
+        };
+        let reason = match found {
+            FoundProvider::Ready { .. } => "ProviderReady",
+            FoundProvider::Broken(because) => because.reason.as_str(),
+        };
+        let truth = because.reason.truth();
+        let condition =
+            settle(&earlier.conditions, READY, truth, reason, &because.message, generation, self.clock.now());
+        let status = DNSProviderStatus { observed_generation: Some(generation), zones, conditions: vec![condition] };
+        self.status.submit(&ObjectKey::new("", name), &status, Urgency::Now);
+    }
+}

@@ -1,0 +1,84 @@
+//! What the parent says of the zone, asked anew again and again: quickly after a change, hourly at rest.
+
+use std::time::Duration;
+
+use lamia_api::zone::{DelegationPolicy, DelegationStatus};
+use lamia_core::delegation::{DelegationObservation, Verdict};
+use lamia_core::host::reason::{Because, DelegatedReason};
+use lamia_core::name::Fqdn;
+use tokio::time::Instant;
+
+use super::judge::Subject;
+use super::{Turns, ZoneController};
+use crate::world::zone::ZoneFacts;
+
+/// How often a delegation that stands is asked for again.
+const AT_REST: Duration = Duration::from_secs(3600);
+/// The first wait while it does not stand.
+const AT_FIRST: Duration = Duration::from_secs(1);
+/// The longest wait while it does not stand: a person may set it at any time and wants to see it.
+const AT_MOST: Duration = Duration::from_secs(60);
+/// While a delegation does not stand, the next look comes after this share of the time for which it has not.
+const SHARE: u32 = 4;
+
+impl ZoneController {
+    /// Asks the parent if it is time to, and notes what it says.
+    pub(super) async fn look_at_parent(
+        &self,
+        domain: &Fqdn,
+        subject: &Subject,
+        facts: &mut ZoneFacts,
+        turns: &mut Turns,
+    ) {
+        let policy = subject.entry.spec.delegation;
+        if policy == DelegationPolicy::Off {
+            facts.delegated = Some(Because::new(DelegatedReason::NotEnforced, "not looked at: spec.delegation is Off"));
+            facts.delegation = None;
+            turns.parent = Instant::now() + AT_REST;
+            return;
+        }
+        if turns.parent > Instant::now() {
+            return;
+        }
+        let Some(content) = self.workers.content(domain) else {
+            // The zone was not read yet; its worker wakes this turn again when it was.
+            turns.parent = Instant::now() + AT_FIRST;
+            return;
+        };
+        let seen = self.lookup.delegation(domain, &content).await;
+        let verdict = seen.verdict();
+        let now = Instant::now();
+        if facts.delegated.as_ref().map(|because| because.reason) != Some(reason(verdict, policy)) {
+            turns.parent_since = now;
+        }
+        turns.parent = now + if verdict == Verdict::Delegated { AT_REST } else { wait(now - turns.parent_since) };
+        facts.delegated = Some(Because::new(reason(verdict, policy), seen.message(&facts.name_servers)));
+        facts.delegation = Some(status(&seen, verdict));
+    }
+}
+
+fn wait(for_how_long: Duration) -> Duration {
+    (for_how_long / SHARE).clamp(AT_FIRST, AT_MOST)
+}
+
+fn reason(verdict: Verdict, policy: DelegationPolicy) -> DelegatedReason {
+    match verdict {
+        Verdict::Delegated => DelegatedReason::Delegated,
+        _ if policy == DelegationPolicy::Warn => DelegatedReason::NotEnforced,
+        Verdict::Partial => DelegatedReason::Partial,
+        Verdict::Elsewhere => DelegatedReason::Elsewhere,
+        Verdict::Lame => DelegatedReason::Lame,
+        Verdict::NotDelegated => DelegatedReason::NotDelegated,
+        Verdict::NotRegistered => DelegatedReason::NotRegistered,
+        Verdict::StaleDs => DelegatedReason::StaleDS,
+        Verdict::Unknown => DelegatedReason::Unknown,
+    }
+}
+
+fn status(seen: &DelegationObservation, verdict: Verdict) -> DelegationStatus {
+    DelegationStatus {
+        state: verdict.into(),
+        observed: seen.servers.iter().map(|server| server.name.to_string()).collect(),
+        ds: Some(seen.ds.to_string()),
+    }
+}

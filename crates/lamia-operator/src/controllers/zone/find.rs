@@ -1,0 +1,91 @@
+//! The zone at the provider: found, or made where that is allowed.
+
+use std::sync::Arc;
+
+use lamia_api::provider::CreateZones;
+use lamia_core::host::reason::{Because, ZoneReason};
+use lamia_core::name::{Fqdn, registrable_domain};
+use lamia_providers::dns::{DnsProvider, ProviderZone};
+use lamia_providers::error::ProviderError;
+use tokio::time::Instant;
+
+use super::judge::Subject;
+use super::{RECHECK, RETRY_FIRST, RETRY_MOST, Turns, ZoneController};
+use crate::controllers::zone_reason;
+use crate::world::provider::ProviderEntry;
+use crate::world::zone::ZoneFacts;
+
+impl ZoneController {
+    /// Looks for the zone if it is time to, and notes what was found.
+    pub(super) async fn find(
+        &self,
+        name: &str,
+        subject: &Subject,
+        provider: &Arc<dyn DnsProvider>,
+        facts: &mut ZoneFacts,
+        turns: &mut Turns,
+    ) {
+        let (Some(domain), true) = (&subject.entry.domain, turns.provider <= Instant::now()) else { return };
+        match self.look(domain, subject, provider).await {
+            Ok(zone) => {
+                *turns = Turns { provider: Instant::now() + RECHECK, failures: 0, ..*turns };
+                let text = format!("{domain} is at DNSProvider {}", subject.entry.spec.provider_ref.name);
+                facts.ready = Some(Because::new(ZoneReason::ZoneFound, text));
+                facts.id = Some(zone.id.0);
+                facts.created_by_lamia = zone.created_by_lamia;
+                facts.name_servers = zone.name_servers;
+            }
+            Err(because) => {
+                tracing::info!(zone = name, reason = ?because.reason, because.message, "zone can't be used");
+                let delay = (RETRY_FIRST * (1 << turns.failures.min(6))).min(RETRY_MOST);
+                *turns =
+                    Turns { provider: Instant::now() + delay, failures: turns.failures.saturating_add(1), ..*turns };
+                facts.ready = Some(because);
+            }
+        }
+    }
+
+    async fn look(
+        &self,
+        domain: &Fqdn,
+        subject: &Subject,
+        provider: &Arc<dyn DnsProvider>,
+    ) -> Result<ProviderZone, Because<ZoneReason>> {
+        let failed = |error: ProviderError| {
+            tracing::warn!(zone = %domain, error = &error as &dyn std::error::Error, "provider refused or failed");
+            zone_reason(&error)
+        };
+        if let Some(zone) = provider.find_zone(domain).await.map_err(failed)? {
+            return if zone.public {
+                Ok(zone)
+            } else {
+                let text = format!("{domain} is only a private zone at the provider, where no public CA can look");
+                Err(Because::new(ZoneReason::OnlyPrivateZone, text))
+            };
+        }
+        let may = subject.provider.as_ref().is_some_and(|entry| may_create(entry, domain));
+        if !may {
+            let text = format!(
+                "{domain} is not at the provider; create it there, or set createZones on the DNSProvider (Listed: the domains in its spec.zones)"
+            );
+            return Err(Because::new(ZoneReason::ZoneMissing, text));
+        }
+        if !provider.capabilities().creates_zones {
+            let text =
+                format!("{domain} is not at the provider, and zones can't be made over its protocol; create it there");
+            return Err(Because::new(ZoneReason::ZoneMissing, text));
+        }
+        tracing::info!(zone = %domain, "creating the zone at the provider");
+        provider.create_zone(domain).await.map_err(failed)
+    }
+}
+
+fn may_create(provider: &ProviderEntry, domain: &Fqdn) -> bool {
+    match provider.spec.create_zones {
+        CreateZones::Never => false,
+        CreateZones::Listed => provider.listed().any(|listed| listed == *domain),
+        CreateZones::Registrable => {
+            registrable_domain(domain).as_ref() == Some(domain) || provider.listed().any(|listed| listed == *domain)
+        }
+    }
+}

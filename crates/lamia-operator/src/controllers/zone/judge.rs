@@ -1,0 +1,117 @@
+//! What the objects alone say about a Zone: nothing is asked, nothing is done.
+
+use std::sync::Arc;
+
+use lamia_api::common::Management;
+use lamia_api::zone::{Visibility, ZonePurpose, ZoneSpec, ZoneState, ZoneStatus};
+use lamia_core::host::reason::{Because, ZoneReason};
+use lamia_core::name::{Fqdn, is_public_suffix};
+use lamia_providers::dns::DnsProvider;
+
+use crate::world::World;
+use crate::world::provider::{FoundProvider, ProviderEntry};
+use crate::world::zone::ZoneEntry;
+
+/// Everything that is judged.
+pub(super) struct Subject {
+    /// The Zone.
+    pub(super) entry: ZoneEntry,
+    /// Its status as last seen in the cluster.
+    pub(super) status: Arc<ZoneStatus>,
+    /// Its provider, if there is one of that name.
+    pub(super) provider: Option<ProviderEntry>,
+    /// Another Zone object comes first for this domain.
+    pub(super) has_rival: bool,
+}
+
+/// Gathers what is judged.
+pub(super) fn subject(world: &World, name: &str) -> Option<Subject> {
+    let entry = world.zones.get(name)?.clone();
+    let rank = (entry.created, name);
+    let comes_first = |other: &ZoneEntry, other_name: &str| (other.created, other_name) < rank;
+    let has_rival = world.zones.iter().any(|(other_name, other)| {
+        other_name != name && other.is_active() && other.domain == entry.domain && comes_first(other, other_name)
+    });
+    let provider = world.providers.get(&entry.spec.provider_ref.name).cloned();
+    Some(Subject { status: entry.status.clone(), entry, provider, has_rival })
+}
+
+/// The provider to ask, or why the zone can't be used.
+pub(super) fn judge(subject: &Subject) -> Result<Arc<dyn DnsProvider>, Because<ZoneReason>> {
+    let spec = &subject.entry.spec;
+    let domain = subject.entry.domain.as_ref().ok_or_else(|| invalid_domain(&spec.domain))?;
+    if domain.parent().is_none() || is_public_suffix(domain) {
+        let text = format!("{domain} is a public suffix or a top-level domain: nobody can own a zone there");
+        return Err(Because::new(ZoneReason::Invalid, text));
+    }
+    if let Some(field) = unsupported(spec) {
+        let text = format!("spec.{field} is not supported by this version of Lamia; remove it");
+        return Err(Because::new(ZoneReason::Unsupported, text));
+    }
+    if spec.management == Management::Paused || spec.state == ZoneState::Inactive {
+        return Err(Because::new(
+            ZoneReason::Paused,
+            "the Zone is paused or Inactive: nothing is looked at or changed",
+        ));
+    }
+    if subject.has_rival {
+        let text = format!("an older Zone object is Active for {domain}; set one of them Inactive");
+        return Err(Because::new(ZoneReason::AmbiguousZone, text));
+    }
+    usable(subject, domain)
+}
+
+fn invalid_domain(text: &str) -> Because<ZoneReason> {
+    let problem = match Fqdn::parse(text) {
+        Err(error) => error.to_string(),
+        Ok(name) => format!("{name} can't be a zone"),
+    };
+    Because::new(ZoneReason::Invalid, format!("spec.domain: {problem}"))
+}
+
+fn usable(subject: &Subject, domain: &Fqdn) -> Result<Arc<dyn DnsProvider>, Because<ZoneReason>> {
+    let name = &subject.entry.spec.provider_ref.name;
+    let Some(provider) = &subject.provider else {
+        let text = format!("there is no DNSProvider {name}; create it, or make a Zone with another providerRef");
+        return Err(Because::new(ZoneReason::NoProvider, text));
+    };
+    if !provider.may_use(domain) {
+        let text = format!("DNSProvider {name} does not list {domain} in spec.zones; add it there");
+        return Err(Because::new(ZoneReason::ZoneNotListed, text));
+    }
+    match &provider.found {
+        Some(FoundProvider::Ready { provider, .. }) => Ok(provider.clone()),
+        Some(FoundProvider::Broken(because)) => {
+            Err(Because::new(because.reason, format!("DNSProvider {name}: {}", because.message)))
+        }
+        None => Err(Because::new(ZoneReason::CreatingZone, format!("waits for DNSProvider {name} to be looked at"))),
+    }
+}
+
+/// The first field that asks for what is modelled but not built. Destructured, so that a new field must be thought of.
+fn unsupported(spec: &ZoneSpec) -> Option<&'static str> {
+    let ZoneSpec {
+        domain: _,
+        provider_ref: _,
+        state: _,
+        parent_ref,
+        purpose,
+        visibility,
+        deletion_policy: _,
+        management: _,
+        delegation: _,
+        resolvers,
+        grants: _,
+        certificate,
+        take_over,
+    } = spec;
+    let asked = [
+        ("parentRef", parent_ref.is_some()),
+        ("purpose", *purpose == ZonePurpose::Challenge),
+        ("visibility", *visibility == Visibility::Private),
+        ("resolvers", !resolvers.is_empty()),
+        ("certificate", certificate.is_some()),
+        ("takeOver", !take_over.is_empty()),
+    ];
+    asked.iter().find(|(_, asked)| *asked).map(|(field, _)| *field)
+}

@@ -1,0 +1,220 @@
+//! Zone → a zone at the provider, an open writer for it, and a delegation that is watched.
+//!
+//! | file | step |
+//! |---|---|
+//! | `judge` | what the objects alone say: valid, supported, the one for its domain (pure) |
+//! | `find` | the zone at the provider, found or made |
+//! | `delegation` | what the parent says, and when to look again |
+//! | `finish` | the deletion of a Zone with `deletionPolicy: Delete` |
+//! | `adopt` | the Zone object for a host whose zone has none yet |
+
+pub(crate) mod adopt;
+mod delegation;
+mod find;
+mod finish;
+mod judge;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use lamia_api::zone::{DelegationStatus, HeldWithdrawals, RecordCounts, Zone, ZoneStatus};
+use lamia_core::host::ObjectKey;
+use lamia_core::host::reason::{Because, ConditionReason, Truth, ZoneReason};
+use lamia_core::name::Fqdn;
+use lamia_providers::lookup::Lookup;
+use tokio::time::Instant;
+
+use self::judge::{Subject, judge};
+use crate::clock::Clock;
+use crate::condition::{settle, settle_because};
+use crate::queue::WorkQueue;
+use crate::status_writer::{StatusWriter, Urgency};
+use crate::world::SharedWorld;
+use crate::world::zone::ZoneFacts;
+use crate::zones::{Mode, ZoneBinding, ZoneWorkers};
+
+/// How often a zone that is there is looked for again.
+const RECHECK: Duration = Duration::from_secs(600);
+/// How long until a look that failed is repeated: doubled each time, up to [`RETRY_MOST`].
+const RETRY_FIRST: Duration = Duration::from_secs(1);
+/// The longest wait between looks that fail.
+const RETRY_MOST: Duration = Duration::from_secs(60);
+
+/// The controller of Zones.
+#[derive(Clone)]
+pub(crate) struct ZoneController {
+    pub(crate) client: kube::Client,
+    pub(crate) world: SharedWorld,
+    pub(crate) queue: WorkQueue<String>,
+    pub(crate) workers: ZoneWorkers,
+    pub(crate) lookup: Lookup,
+    /// Wakes the hosts of this Zone object.
+    pub(crate) changed: Arc<dyn Fn(&str) + Send + Sync>,
+    pub(crate) status: StatusWriter<Zone>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) schedule: Schedule,
+}
+
+/// When each zone is looked at next, at the provider and at its parent. Lost with the process: a restart looks anew.
+#[derive(Clone, Default)]
+pub(crate) struct Schedule(Arc<Mutex<BTreeMap<String, Turns>>>);
+
+/// The next looks at one zone.
+#[derive(Clone, Copy)]
+struct Turns {
+    /// At the provider.
+    provider: Instant,
+    /// Looks at the provider that failed in a row.
+    failures: u32,
+    /// At the parent.
+    parent: Instant,
+    /// How long the parent has said the same.
+    parent_since: Instant,
+}
+
+impl Schedule {
+    fn turns(&self, zone: &str) -> Turns {
+        let now = Instant::now();
+        let fresh = Turns { provider: now, failures: 0, parent: now, parent_since: now };
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(zone.to_owned()).or_insert(fresh)
+    }
+
+    fn set(&self, zone: &str, turns: Turns) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(zone.to_owned(), turns);
+    }
+
+    /// Looks at the provider again at the next turn.
+    pub(crate) fn ask_provider(&self, zone: &str) {
+        if let Some(turns) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(zone) {
+            turns.provider = Instant::now();
+        }
+    }
+
+    /// Forgets a zone that is gone.
+    pub(crate) fn forget(&self, zone: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(zone);
+    }
+}
+
+impl ZoneController {
+    /// One turn for one Zone.
+    pub(crate) async fn reconcile(self, name: String) {
+        let Some(subject) = judge::subject(&self.world.lock(), &name) else { return self.schedule.forget(&name) };
+        if subject.entry.deleting {
+            return self.finish(&name, &subject).await;
+        }
+        self.keep_finalizer(&name, &subject).await;
+        let mut turns = self.schedule.turns(&name);
+        let mut facts = subject.entry.facts.clone();
+        match judge(&subject) {
+            Ok(provider) => {
+                self.find(&name, &subject, &provider, &mut facts, &mut turns).await;
+                if let (Some(domain), Some(id), true) = (&subject.entry.domain, &facts.id, is_found(&facts)) {
+                    self.open(domain, id, &subject, provider.clone(), &facts);
+                    self.note(&name, &facts);
+                    self.look_at_parent(domain, &subject, &mut facts, &mut turns).await;
+                }
+            }
+            Err(because) => {
+                self.close(&subject);
+                facts.ready = Some(because);
+                facts.delegated = None;
+            }
+        }
+        self.schedule.set(&name, turns);
+        self.note(&name, &facts);
+        self.report(&name, &subject, &facts);
+        self.queue.add_at(name, turns.provider.min(turns.parent));
+    }
+
+    fn open(
+        &self,
+        domain: &Fqdn,
+        id: &str,
+        subject: &Subject,
+        provider: Arc<dyn lamia_providers::dns::DnsProvider>,
+        facts: &ZoneFacts,
+    ) {
+        use lamia_api::common::Management;
+        let mode = match subject.entry.spec.management {
+            Management::Active => Mode::Active,
+            Management::Observe => Mode::Observe,
+            Management::Paused => Mode::Paused,
+        };
+        self.workers.open(ZoneBinding {
+            domain: domain.clone(),
+            id: lamia_providers::dns::ZoneId(id.to_owned()),
+            provider,
+            name_servers: facts.name_servers.clone(),
+            mode,
+        });
+        if let Some(hash) = &subject.entry.confirmed {
+            self.workers.confirm(domain, hash);
+        }
+    }
+
+    /// A Zone that is not the one for its domain leaves the writer to the one that is.
+    fn close(&self, subject: &Subject) {
+        if let (Some(domain), false) = (&subject.entry.domain, subject.has_rival) {
+            self.workers.close(domain);
+        }
+    }
+
+    /// Writes what was found into the world, and wakes the hosts if that is news.
+    fn note(&self, name: &str, facts: &ZoneFacts) {
+        let now = self.clock.now();
+        let news = self.world.lock().zones.get_mut(name).is_some_and(|entry| entry.note(facts, now));
+        if news {
+            (self.changed)(name);
+        }
+    }
+
+    fn report(&self, name: &str, subject: &Subject, facts: &ZoneFacts) {
+        let now = self.clock.now();
+        let (earlier, generation) = (&subject.status.conditions, subject.entry.generation);
+        let summary = subject.entry.domain.as_ref().and_then(|domain| self.workers.summary(domain));
+        let mut conditions = Vec::new();
+        let ready = facts.ready.clone().unwrap_or_else(|| Because::new(ZoneReason::CreatingZone, "not looked at yet"));
+        conditions.push(settle_because(earlier, &ready, generation, now));
+        let mut overall = (ready.reason.truth(), ready.reason.as_str(), ready.message.clone());
+        if let Some(delegated) = &facts.delegated {
+            conditions.push(settle_because(earlier, delegated, generation, now));
+            if overall.0 == Truth::True {
+                overall = (delegated.reason.truth(), delegated.reason.as_str(), delegated.message.clone());
+            }
+        }
+        conditions.push(settle(
+            earlier,
+            lamia_api::condition::READY,
+            overall.0,
+            overall.1,
+            &overall.2,
+            generation,
+            now,
+        ));
+        let held = summary.as_ref().and_then(|summary| summary.held.as_ref()).map(|held| HeldWithdrawals {
+            count: u32::try_from(held.names.len()).unwrap_or(u32::MAX),
+            hash: held.hash.clone(),
+            reason: held.reasons.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
+        });
+        let status = ZoneStatus {
+            observed_generation: Some(generation),
+            id: facts.id.clone(),
+            created_by_lamia: facts.created_by_lamia,
+            name_servers: facts.name_servers.iter().map(ToString::to_string).collect(),
+            delegation: facts.delegation.clone().or_else(|| Some(DelegationStatus::default())),
+            records: summary
+                .map(|summary| RecordCounts { owned: summary.owned as u32, foreign: summary.foreign as u32 })
+                .or(subject.status.records),
+            held,
+            conditions,
+        };
+        let urgency = Urgency::between(earlier, &status.conditions);
+        self.status.submit(&ObjectKey::new("", name), &status, urgency);
+    }
+}
+
+fn is_found(facts: &ZoneFacts) -> bool {
+    facts.ready.as_ref().is_some_and(|because| because.reason == ZoneReason::ZoneFound)
+}

@@ -1,0 +1,265 @@
+//! The parts of one term, put together: who holds whom, and who wakes whom.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::Client;
+use lamia_core::dns::ownership::Identity;
+use lamia_core::dns::safety::SafetyRules;
+use lamia_core::host::ObjectKey;
+use lamia_providers::lookup::{Lookup, LookupConfig};
+use lamia_providers::probe::{self, TlsProber};
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
+
+use crate::caa::CaaByLookup;
+use crate::certificates::Certificates;
+use crate::challenges::Challenges;
+use crate::clock::{Clock, SystemClock};
+use crate::config::Config;
+use crate::controllers::host::{Completed, Deliverer, HostController, Objects, Waits};
+use crate::controllers::issuer::{IssuerController, Known};
+use crate::controllers::provider::ProviderController;
+use crate::controllers::zone::{Schedule, ZoneController};
+use crate::events::EventRecorder;
+use crate::issuance::{Budgets, Edges, KubeStore};
+use crate::lease::Leadership;
+use crate::metrics::Metrics;
+use crate::outward::Outward;
+use crate::queue::WorkQueue;
+use crate::status_writer::StatusWriter;
+use crate::watches::{self, Wake};
+use crate::world::{Listing, SharedWorld};
+use crate::zones::{AuthoritativeServers, ZoneEvent, ZoneWorkers, ZoneWorkersConfig};
+
+/// Looks at sites that are under way at once.
+const PROBES: usize = 32;
+/// How long the last statuses may take when the process stops.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+/// Timeout of one DNS question.
+const QUESTION_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// All parts of a term. Clones share them.
+#[derive(Clone)]
+pub(crate) struct Parts {
+    pub(crate) world: SharedWorld,
+    pub(crate) wake: Wake,
+    pub(crate) hosts: HostController,
+    pub(crate) zones: ZoneController,
+    pub(crate) providers: ProviderController,
+    pub(crate) certificates: Certificates,
+    pub(crate) issuers: IssuerController,
+    /// Told when a first list is complete, or a host had its first turn.
+    pub(crate) settled: Arc<Notify>,
+}
+
+impl Parts {
+    /// Puts everything together; nothing runs yet but the writers of status and events.
+    pub(crate) fn assemble(
+        config: &Config,
+        client: &Client,
+        identity: &Identity,
+        leadership: watch::Receiver<Leadership>,
+        metrics: &Metrics,
+        awaited: BTreeMap<Listing, usize>,
+        zone_events: mpsc::UnboundedSender<ZoneEvent>,
+    ) -> anyhow::Result<Self> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let world = SharedWorld::awaiting(awaited);
+        let wake = Wake { hosts: WorkQueue::new(), zones: WorkQueue::new(), providers: WorkQueue::new() };
+        let lookup = Lookup::new(LookupConfig {
+            resolvers: config.resolvers.clone(),
+            authoritative_port: config.dns_port,
+            timeout: QUESTION_TIMEOUT,
+        })?;
+        let workers = zone_workers(config, identity, leadership.clone(), &lookup, &clock, zone_events);
+        let challenges = Challenges::new(world.clone(), workers.clone(), clock.clone());
+        let outward = Outward::new(leadership.clone(), metrics.clone());
+        let budgets = Arc::new(Budgets::default());
+        let known = Known::default();
+        let edges = Edges {
+            store: Arc::new(KubeStore::new(client.clone(), &config.namespace)),
+            issuers: Arc::new(known.clone()),
+            dns: Arc::new(challenges),
+            caa: Arc::new(CaaByLookup { lookup: lookup.clone() }),
+            clock: clock.clone(),
+            budgets: budgets.clone(),
+        };
+        let certificates = Certificates::new(edges, wake.hosts.clone());
+        let status = (client.clone(), leadership, metrics.clone());
+        let issuers = IssuerController {
+            client: client.clone(),
+            namespace: config.namespace.clone(),
+            allow_private: config.allow_private_endpoints,
+            outward: outward.clone(),
+            budgets,
+            queue: WorkQueue::new(),
+            known,
+            status: StatusWriter::start(status.0.clone(), status.1.clone(), status.2.clone()),
+            clock: clock.clone(),
+        };
+        let zones = ZoneController {
+            client: client.clone(),
+            world: world.clone(),
+            queue: wake.zones.clone(),
+            workers: workers.clone(),
+            lookup: lookup.clone(),
+            changed: wake_hosts_of_zone(&world, &wake, &certificates),
+            status: StatusWriter::start(status.0.clone(), status.1.clone(), status.2.clone()),
+            clock: clock.clone(),
+            schedule: Schedule::default(),
+        };
+        let providers = ProviderController {
+            client: client.clone(),
+            namespace: config.namespace.clone(),
+            allow_private: config.allow_private_endpoints,
+            outward: outward.clone(),
+            world: world.clone(),
+            queue: wake.providers.clone(),
+            changed: wake_zones_of_provider(&world, &wake, zones.schedule.clone()),
+            status: StatusWriter::start(status.0.clone(), status.1.clone(), status.2.clone()),
+            clock: clock.clone(),
+        };
+        let hosts = HostController {
+            client: client.clone(),
+            cluster: identity.cluster().into(),
+            gateway_namespaces: Arc::new(config.gateway_namespaces.iter().cloned().collect()),
+            world: world.clone(),
+            queue: wake.hosts.clone(),
+            orphans: WorkQueue::new(),
+            workers,
+            certificates: certificates.clone(),
+            objects: Objects { client: client.clone(), completed: Completed::default() },
+            deliverer: Deliverer { client: client.clone(), namespace: config.namespace.clone() },
+            probe_mode: config.probe,
+            prober: Arc::new(TlsProber::new(probe::DEADLINE)?),
+            probes: Arc::new(Semaphore::new(PROBES)),
+            status: StatusWriter::start(status.0, status.1, status.2),
+            events: EventRecorder::start(client.clone(), instance_name(), metrics.clone()),
+            clock,
+            waits: Waits { seen: config.deletion_grace, unseen: SafetyRules::default().unseen.unsigned_abs() },
+        };
+        metrics.watch_queue("hosts", &wake.hosts);
+        metrics.watch_queue("zones", &wake.zones);
+        Ok(Self { world, wake, hosts, zones, providers, certificates, issuers, settled: Arc::new(Notify::new()) })
+    }
+
+    /// A host had a turn. Once all had one, nothing is missing from what is wanted any more, and what nobody wants may go.
+    pub(crate) fn had_turn(&self, key: &ObjectKey) {
+        if let Some(entry) = self.world.lock().hosts.get_mut(key) {
+            if std::mem::replace(&mut entry.had_turn, true) {
+                return;
+            }
+        }
+        self.settled.notify_one();
+    }
+
+    /// Waits until all first lists are complete and every host had a turn; then what nobody wants may be withdrawn.
+    pub(crate) async fn complete(self) {
+        loop {
+            let told = self.settled.notified();
+            let complete = {
+                let world = self.world.lock();
+                world.complete() && world.hosts.values().all(|host| host.had_turn)
+            };
+            if complete {
+                break;
+            }
+            told.await;
+        }
+        tracing::info!("everything that is wanted is known");
+        self.hosts.workers.sources_complete();
+        self.certificates.sources_complete();
+        self.hosts.orphaned_since_start();
+    }
+
+    /// A zone's writer says that something changed.
+    pub(crate) fn zone_event(&self, event: ZoneEvent) {
+        match event {
+            ZoneEvent::Host(source) => {
+                if let Some((namespace, name)) = source.split_once('/') {
+                    self.wake.hosts.add(ObjectKey::new(namespace, name));
+                }
+            }
+            ZoneEvent::Certificate(name) => self.certificates.wake(&name),
+            ZoneEvent::Zone(domain) => {
+                let world = self.world.lock();
+                let theirs = world.zones.iter().filter(|(_, zone)| zone.domain.as_ref() == Some(&domain));
+                theirs.for_each(|(name, _)| self.wake.zones.add(name.clone()));
+            }
+            ZoneEvent::Delegation(_) => {}
+        }
+    }
+
+    /// Writes what is still held back.
+    pub(crate) async fn finish(&self) {
+        let (hosts, zones) = (self.hosts.status.clone(), self.zones.status.clone());
+        tokio::join!(hosts.close(LAST_WORDS), zones.close(LAST_WORDS));
+    }
+
+    /// Ends all queues.
+    pub(crate) fn close(&self) {
+        self.wake.hosts.close();
+        self.wake.zones.close();
+        self.wake.providers.close();
+        self.issuers.queue.close();
+        self.hosts.orphans.close();
+        self.certificates.stop();
+    }
+}
+
+fn zone_workers(
+    config: &Config,
+    identity: &Identity,
+    leadership: watch::Receiver<Leadership>,
+    lookup: &Lookup,
+    clock: &Arc<dyn Clock>,
+    events: mpsc::UnboundedSender<ZoneEvent>,
+) -> ZoneWorkers {
+    let grace = jiff::SignedDuration::try_from(config.deletion_grace).unwrap_or(SafetyRules::default().grace);
+    let settings = ZoneWorkersConfig {
+        rules: SafetyRules { grace, ..SafetyRules::default() },
+        may_act: Arc::new(move || leadership.borrow().may_act()),
+        ..ZoneWorkersConfig::new(identity.clone())
+    };
+    ZoneWorkers::new(settings, clock.clone(), Arc::new(AuthoritativeServers::new(lookup.clone())), events)
+}
+
+fn wake_hosts_of_zone(
+    world: &SharedWorld,
+    wake: &Wake,
+    certificates: &Certificates,
+) -> Arc<dyn Fn(&str) + Send + Sync> {
+    let (world, wake, certificates) = (world.clone(), wake.clone(), certificates.clone());
+    Arc::new(move |zone| {
+        let world = world.lock();
+        let Some(domain) = world.zones.get(zone).and_then(|entry| entry.domain.clone()) else { return };
+        let concerned: BTreeSet<ObjectKey> = world.hosts_under(&domain).cloned().collect();
+        for key in concerned {
+            if let Some(certificate) = world.hosts.get(&key).and_then(|host| host.certificate.as_deref()) {
+                certificates.wake(certificate);
+            }
+            wake.hosts.add(key);
+        }
+    })
+}
+
+fn wake_zones_of_provider(world: &SharedWorld, wake: &Wake, schedule: Schedule) -> Arc<dyn Fn(&str) + Send + Sync> {
+    let (world, wake) = (world.clone(), wake.clone());
+    Arc::new(move |provider| {
+        let world = world.lock();
+        for (name, _) in world.zones.iter().filter(|(_, zone)| zone.spec.provider_ref.name == provider) {
+            schedule.ask_provider(name);
+        }
+        watches::wake_zones_of(&world, &wake, provider);
+        let homeless = world.hosts.iter().filter(|(_, host)| host.zone.is_none());
+        homeless.for_each(|(key, _)| wake.hosts.add(key.clone()));
+    })
+}
+
+/// Who we are, for Events: the pod's name where there is one.
+pub(crate) fn instance_name() -> String {
+    std::env::var("POD_NAME")
+        .or_else(|_| std::env::var("HOSTNAME"))
+        .unwrap_or_else(|_| format!("lamia-{}", std::process::id()))
+}

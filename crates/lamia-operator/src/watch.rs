@@ -1,0 +1,113 @@
+//! One watch, from the API server into a cache: lists, follows, relists after a gap, and tells what vanished meanwhile.
+//!
+//! `kube::Controller` never reconciles a deleted main object, and hosts carry no finalizer: so deletions are taken from the
+//! watch itself (`Seen`), and after a relist from the difference of the keys (`Unseen`).
+
+use std::collections::BTreeSet;
+use std::fmt::Debug;
+use std::time::Duration;
+
+use futures::{StreamExt, pin_mut};
+use kube::runtime::watcher;
+use kube::runtime::{WatchStreamExt, watcher::Event};
+use kube::{Api, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+use tokio_util::sync::CancellationToken;
+
+use lamia_core::host::ObjectKey;
+
+use crate::world::cluster::key_of;
+
+/// Seconds after which the API server ends a watch and it is begun again. Below the 290 s default, so that a connection
+/// that died in silence is noticed within minutes.
+const WATCH_TIMEOUT_SECONDS: u32 = 200;
+/// How often a kind that is not installed is looked for again.
+const MISSING_KIND_RECHECK: Duration = Duration::from_secs(30);
+
+/// What a watch tells.
+#[derive(Debug)]
+pub enum Change<K> {
+    /// The object is there, or changed.
+    Applied(K),
+    /// The object was seen to go.
+    Deleted(K),
+    /// A list is complete: whatever is not among these keys is gone, unseen.
+    Listed(BTreeSet<ObjectKey>),
+    /// The API server does not know the kind: its CRD is not installed. Told once until it appears.
+    KindMissing,
+}
+
+/// Watches until `stop`. Errors are logged and retried with backoff; the cache keeps what it has meanwhile.
+pub async fn follow<K>(
+    api: Api<K>,
+    config: watcher::Config,
+    what: &'static str,
+    stop: CancellationToken,
+    mut sink: impl FnMut(Change<K>) + Send,
+) where
+    K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+{
+    let mut missing = false;
+    loop {
+        let stream = watcher(api.clone(), config.clone().timeout(WATCH_TIMEOUT_SECONDS)).default_backoff();
+        pin_mut!(stream);
+        let mut listed = BTreeSet::new();
+        loop {
+            let event = tokio::select! {
+                () = stop.cancelled() => return,
+                event = stream.next() => event,
+            };
+            match event {
+                None => break,
+                Some(Ok(event)) => {
+                    missing = false;
+                    dispatch(event, &mut listed, &mut sink);
+                }
+                Some(Err(error)) if is_missing_kind(&error) => {
+                    if !std::mem::replace(&mut missing, true) {
+                        tracing::info!(
+                            kind = what,
+                            "this kind is not installed in the cluster; looking again every 30 s"
+                        );
+                        sink(Change::KindMissing);
+                    }
+                    break;
+                }
+                Some(Err(error)) => tracing::warn!(kind = what, %error, "watch failed; it is begun again"),
+            }
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(MISSING_KIND_RECHECK) => {}
+        }
+    }
+}
+
+fn dispatch<K: Resource>(event: Event<K>, listed: &mut BTreeSet<ObjectKey>, sink: &mut impl FnMut(Change<K>)) {
+    match event {
+        Event::Init => listed.clear(),
+        Event::InitApply(object) => {
+            listed.insert(key_of(&object));
+            sink(Change::Applied(object));
+        }
+        Event::InitDone => sink(Change::Listed(std::mem::take(listed))),
+        Event::Apply(object) => sink(Change::Applied(object)),
+        Event::Delete(object) => sink(Change::Deleted(object)),
+    }
+}
+
+fn is_missing_kind(error: &watcher::Error) -> bool {
+    use watcher::Error::{InitialListFailed, WatchFailed, WatchStartFailed};
+    match error {
+        InitialListFailed(error) | WatchStartFailed(error) | WatchFailed(error) => {
+            matches!(error, kube::Error::Api(status) if status.code == 404)
+        }
+        _ => false,
+    }
+}
+
+/// Drops what no cache needs: managed fields and the last-applied annotation are most of a small object.
+pub(crate) fn prune<K: ResourceExt>(object: &mut K) {
+    object.managed_fields_mut().clear();
+    object.annotations_mut().remove("kubectl.kubernetes.io/last-applied-configuration");
+}

@@ -1,0 +1,136 @@
+//! What is read of objects that are not Lamia's kinds: Services, Istio's Gateways and VirtualServices, Secrets.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use k8s_openapi::api::core::v1::Service;
+use kube::core::PartialObjectMeta;
+use kube::{Resource, ResourceExt};
+use lamia_api::meta;
+use lamia_core::gateway::{istio, view::GatewayView};
+use lamia_core::host::ObjectKey;
+use lamia_core::host::address::{GatewayService, PublicPoint, ServiceKind, allowed_namespaces};
+use serde_json::Value;
+
+use crate::applied::fingerprint;
+
+/// The key of any object; the namespace is empty for cluster-scoped ones.
+pub(crate) fn key_of<K: Resource>(object: &K) -> ObjectKey {
+    ObjectKey::new(object.meta().namespace.as_deref().unwrap_or_default(), object.name_any())
+}
+
+/// Reads a Service; `None` if it has no selector and so can be no gateway.
+#[must_use]
+pub(crate) fn gateway_service(service: &Service) -> Option<GatewayService> {
+    let spec = service.spec.as_ref()?;
+    let selector = spec.selector.clone().filter(|selector| !selector.is_empty())?;
+    let parse_ips =
+        |ips: &Option<Vec<String>>| -> Vec<IpAddr> { ips.iter().flatten().filter_map(|ip| ip.parse().ok()).collect() };
+    let ingress = service.status.as_ref().and_then(|status| status.load_balancer.as_ref());
+    let points = ingress
+        .and_then(|balancer| balancer.ingress.as_ref())
+        .into_iter()
+        .flatten()
+        .filter_map(|point| point.ip.as_deref().or(point.hostname.as_deref()).and_then(PublicPoint::parse));
+    Some(GatewayService {
+        key: key_of(service),
+        kind: match spec.type_.as_deref() {
+            Some("LoadBalancer") => ServiceKind::LoadBalancer,
+            Some("ExternalName") => ServiceKind::ExternalName,
+            _ => ServiceKind::Inner,
+        },
+        selector,
+        ports: spec.ports.iter().flatten().filter_map(|port| u16::try_from(port.port).ok()).collect(),
+        ingress: points.collect(),
+        external_ips: parse_ips(&spec.external_ips).into_iter().collect(),
+        cluster_ips: parse_ips(&spec.cluster_ips),
+        allowed_namespaces: service
+            .annotations()
+            .get(meta::ANNOTATION_ALLOWED_NAMESPACES)
+            .map(|text| allowed_namespaces(text)),
+    })
+}
+
+/// What is kept of an object that Lamia applied: enough to see whose it is and whether somebody changed it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct OwnedObject {
+    /// The annotation [`meta::ANNOTATION_OWNER`].
+    pub owner: Option<String>,
+    /// For an update that must not hit another object of the same name.
+    pub resource_version: String,
+    /// Fingerprint of `spec` as it stands.
+    pub spec: u64,
+}
+
+impl OwnedObject {
+    /// Reads what is kept.
+    pub(crate) fn of(object: &kube::core::DynamicObject) -> Self {
+        Self {
+            owner: object.annotations().get(meta::ANNOTATION_OWNER).cloned(),
+            resource_version: object.resource_version().unwrap_or_default(),
+            spec: fingerprint(object.data.get("spec").unwrap_or(&Value::Null)),
+        }
+    }
+}
+
+/// What is kept of an Istio Gateway.
+#[derive(Clone, Debug)]
+pub(crate) struct IstioGateway {
+    /// Whose it is, and its state.
+    pub object: OwnedObject,
+    /// What it says, for those that are not Lamia's: `ref` may point there. `None` if its spec makes no sense.
+    pub view: Option<GatewayView>,
+}
+
+impl IstioGateway {
+    /// Reads what is kept.
+    pub(crate) fn of(object: &kube::core::DynamicObject) -> Self {
+        let owned = OwnedObject::of(object);
+        let view = match (&owned.owner, object.data.get("spec")) {
+            (None, Some(spec)) => istio::read(key_of_dynamic(object), spec).ok(),
+            _ => None,
+        };
+        Self { object: owned, view }
+    }
+}
+
+/// The key of an object whose kind is known only at run time.
+pub(crate) fn key_of_dynamic(object: &kube::core::DynamicObject) -> ObjectKey {
+    ObjectKey::new(object.metadata.namespace.as_deref().unwrap_or_default(), object.name_any())
+}
+
+/// What is kept of a delivered Secret: never its data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct DeliveredSecret {
+    /// The annotation [`meta::ANNOTATION_OWNER`].
+    pub owner: Option<String>,
+    /// SHA-256 of the certificate in it, hex, as annotated.
+    pub certificate: Option<String>,
+    /// For an update that must not hit another object of the same name.
+    pub resource_version: String,
+    /// For a deletion that must not hit another object of the same name.
+    pub uid: String,
+    /// Whether it stays when its host goes.
+    pub retain: bool,
+}
+
+impl DeliveredSecret {
+    /// Reads the metadata of a Secret.
+    pub(crate) fn of<K>(object: &PartialObjectMeta<K>) -> Self {
+        let annotations: BTreeMap<String, String> = object.metadata.annotations.clone().unwrap_or_default();
+        Self {
+            owner: annotations.get(meta::ANNOTATION_OWNER).cloned(),
+            certificate: annotations.get(meta::ANNOTATION_CERTIFICATE).cloned(),
+            resource_version: object.metadata.resource_version.clone().unwrap_or_default(),
+            uid: object.metadata.uid.clone().unwrap_or_default(),
+            retain: annotations.get(meta::ANNOTATION_DELETION_POLICY).is_some_and(|policy| policy == "Retain"),
+        }
+    }
+}
+
+/// The SecuredHost that an owner annotation names, if it is of this cluster.
+#[must_use]
+pub(crate) fn owner_of(annotation: &str, cluster: &str) -> Option<ObjectKey> {
+    let (namespace, name) = annotation.strip_prefix(cluster)?.strip_prefix('/')?.split_once('/')?;
+    (!namespace.is_empty() && !name.is_empty()).then(|| ObjectKey::new(namespace, name))
+}

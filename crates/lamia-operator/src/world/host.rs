@@ -1,0 +1,109 @@
+//! A SecuredHost: its validated spec, its last status, and what its controller found out.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use lamia_api::common::DeletionPolicy;
+use lamia_api::host::{SecuredHost, SecuredHostStatus};
+use lamia_core::dns::wanted::HostDemand;
+use lamia_core::host::ObjectKey;
+use lamia_core::host::claims::Claim;
+use lamia_core::host::plan::kept_demand;
+use lamia_core::host::validate::{GatewayChoice, Rejection, ValidatedHost, validate};
+use lamia_core::name::Fqdn;
+use lamia_providers::probe::ProbeOutcome;
+
+/// One SecuredHost.
+pub(crate) struct HostEntry {
+    /// Its uid: what it makes in its own namespace goes with it.
+    pub uid: String,
+    /// When it was made: of two for one host, the older comes first.
+    pub created: Timestamp,
+    /// The object's generation.
+    pub generation: i64,
+    /// Its spec, read once per generation.
+    pub validated: Result<Arc<ValidatedHost>, Rejection>,
+    /// With a spec that is not accepted: that the records which it may have stay as they are.
+    pub kept: Option<HostDemand>,
+    /// Whether the delivered Secret and the records go with it.
+    pub deletion_policy: DeletionPolicy,
+    /// Its status, as last seen in the cluster.
+    pub status: Arc<SecuredHostStatus>,
+    /// The Zone object that it is in.
+    pub zone: Option<String>,
+    /// Its HostCertificate.
+    pub certificate: Option<String>,
+    /// Its claim on the host, as filed.
+    pub claim: Option<Claim>,
+    /// Turns in a row that ended in a temporary fault.
+    pub failures: u32,
+    /// Whether it has had a turn since the start.
+    pub had_turn: bool,
+    /// What the last probe saw.
+    pub probe: ProbeState,
+}
+
+/// What is known of the site as its visitors see it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ProbeState {
+    /// SHA-256 of the certificate that was looked for.
+    pub certificate: Option<String>,
+    /// What was seen; `None` before the first look since a start.
+    pub outcome: Option<ProbeOutcome>,
+    /// Looks in a row that did not see it.
+    pub misses: u32,
+    /// Whether a look is under way.
+    pub running: bool,
+    /// When to look again.
+    pub next: Option<Timestamp>,
+}
+
+impl HostEntry {
+    /// Reads the object. What was found out stands, as far as it is about the same host.
+    #[must_use]
+    pub(crate) fn of(key: &ObjectKey, object: &SecuredHost, earlier: Option<Self>) -> Self {
+        let generation = object.metadata.generation.unwrap_or_default();
+        let uid = object.metadata.uid.clone().unwrap_or_default();
+        let earlier = earlier.filter(|earlier| earlier.uid == uid);
+        let status = Arc::new(object.status.clone().unwrap_or_default());
+        match earlier {
+            Some(earlier) if earlier.generation == generation => Self { status, ..earlier },
+            earlier => {
+                let validated = validate(key, &object.spec).map(Arc::new);
+                let known = earlier.map(|entry| {
+                    (entry.zone, entry.certificate, entry.claim, entry.failures, entry.had_turn, entry.probe)
+                });
+                let (zone, certificate, claim, failures, had_turn, probe) = known.unwrap_or_default();
+                Self {
+                    uid,
+                    created: object.metadata.creation_timestamp.as_ref().map(|time| time.0).unwrap_or_default(),
+                    generation,
+                    kept: validated.is_err().then(|| kept_demand(key, &object.spec)).flatten(),
+                    validated,
+                    deletion_policy: object.spec.deletion_policy,
+                    status,
+                    zone,
+                    certificate,
+                    claim,
+                    failures,
+                    had_turn,
+                    probe,
+                }
+            }
+        }
+    }
+
+    /// Whether its spec names this Gateway.
+    #[must_use]
+    pub(crate) fn refers_to(&self, gateway: &ObjectKey) -> bool {
+        self.validated
+            .as_ref()
+            .is_ok_and(|host| matches!(&host.gateway, GatewayChoice::Referenced(key) if key == gateway))
+    }
+
+    /// The host's name, if the spec is valid.
+    #[must_use]
+    pub(crate) fn name(&self) -> Option<&Fqdn> {
+        self.validated.as_ref().ok().map(|host| host.host.fqdn())
+    }
+}

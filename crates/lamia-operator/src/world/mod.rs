@@ -1,0 +1,152 @@
+//! What the operator knows of the cluster: caches of what its watches saw, and what the controllers found out.
+//!
+//! A plain, synchronous index behind one short-held lock. Watches write what they see, controllers what they learn;
+//! each change returns whom it concerns, so that only those are looked at again. Objects are pruned to the fields that
+//! are read: a thousand hosts are a few megabytes. It must not do I/O, and nobody holds the lock across an await.
+
+pub mod cluster;
+pub mod host;
+pub mod provider;
+pub mod zone;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use lamia_api::issuer::ACMEIssuerSpec;
+use lamia_core::gateway::view::ReferenceGrant;
+use lamia_core::host::ObjectKey;
+use lamia_core::host::address::GatewayService;
+use lamia_core::host::claims::Claims;
+use lamia_core::name::Fqdn;
+
+use self::cluster::{DeliveredSecret, IstioGateway, OwnedObject};
+use self::host::HostEntry;
+use self::provider::ProviderEntry;
+use self::zone::ZoneEntry;
+
+/// The kinds whose first list must be complete before anything may be judged by its absence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Listing {
+    /// `SecuredHost`.
+    Hosts,
+    /// `Zone`.
+    Zones,
+    /// `DNSProvider`.
+    Providers,
+    /// `ACMEIssuer`.
+    Issuers,
+    /// `HostCertificate`.
+    Certificates,
+    /// `Service`.
+    Services,
+    /// `Namespace`.
+    Namespaces,
+    /// Istio `Gateway`.
+    Gateways,
+    /// Istio `VirtualService`.
+    Routes,
+    /// Delivered Secrets, of one gateway namespace.
+    Secrets,
+}
+
+/// Everything that is known.
+#[derive(Default)]
+pub(crate) struct World {
+    /// SecuredHosts.
+    pub hosts: BTreeMap<ObjectKey, HostEntry>,
+    /// Who wants which host.
+    pub claims: Claims,
+    /// Zone objects, by name.
+    pub zones: BTreeMap<String, ZoneEntry>,
+    /// DNSProvider objects, by name.
+    pub providers: BTreeMap<String, ProviderEntry>,
+    /// What ACMEIssuers say, by name.
+    pub issuers: BTreeMap<String, Arc<ACMEIssuerSpec>>,
+    /// Labels of namespaces.
+    pub namespaces: BTreeMap<String, BTreeMap<String, String>>,
+    /// Services with a selector.
+    pub services: BTreeMap<ObjectKey, GatewayService>,
+    /// Istio Gateways.
+    pub gateways: BTreeMap<ObjectKey, IstioGateway>,
+    /// VirtualServices that Lamia made.
+    pub routes: BTreeMap<ObjectKey, OwnedObject>,
+    /// Secrets that Lamia delivered.
+    pub secrets: BTreeMap<ObjectKey, DeliveredSecret>,
+    /// ReferenceGrants for SecuredHosts.
+    pub reference_grants: BTreeMap<ObjectKey, ReferenceGrant>,
+    /// Whether the cluster knows Istio's kinds.
+    pub istio_missing: bool,
+    /// First lists that are not complete yet, with how many watches each still needs.
+    pub awaited: BTreeMap<Listing, usize>,
+}
+
+impl World {
+    /// Whether every first list is complete.
+    #[must_use]
+    pub(crate) fn complete(&self) -> bool {
+        self.awaited.is_empty()
+    }
+
+    /// Whether this kind's first list is complete.
+    #[must_use]
+    pub(crate) fn has_listed(&self, listing: Listing) -> bool {
+        !self.awaited.contains_key(&listing)
+    }
+
+    /// Notes that one watch of this kind has its first list.
+    pub(crate) fn listed(&mut self, listing: Listing) {
+        if let Some(left) = self.awaited.get_mut(&listing) {
+            *left -= 1;
+            if *left == 0 {
+                self.awaited.remove(&listing);
+            }
+        }
+    }
+
+    /// The first ACMEIssuer with `default: true`.
+    #[must_use]
+    pub(crate) fn default_issuer(&self) -> Option<&str> {
+        self.issuers.iter().find(|(_, spec)| spec.default).map(|(name, _)| name.as_str())
+    }
+
+    /// The hosts whose zone is this Zone object.
+    pub(crate) fn hosts_in_zone<'a>(&'a self, zone: &'a str) -> impl Iterator<Item = &'a ObjectKey> {
+        self.hosts.iter().filter(move |(_, host)| host.zone.as_deref() == Some(zone)).map(|(key, _)| key)
+    }
+
+    /// The hosts at or under a domain.
+    pub(crate) fn hosts_under<'a>(&'a self, domain: &'a Fqdn) -> impl Iterator<Item = &'a ObjectKey> {
+        let under = move |host: &HostEntry| host.name().is_some_and(|name| name.is_at_or_under(domain));
+        self.hosts.iter().filter(move |(_, host)| under(host)).map(|(key, _)| key)
+    }
+
+    /// The hosts of a namespace.
+    pub(crate) fn hosts_of_namespace<'a>(&'a self, namespace: &'a str) -> impl Iterator<Item = &'a ObjectKey> {
+        self.hosts
+            .range(ObjectKey::new(namespace, "")..)
+            .map(|(key, _)| key)
+            .take_while(move |key| key.namespace == namespace)
+    }
+
+    /// The hosts whose certificate this HostCertificate is.
+    pub(crate) fn hosts_of_certificate<'a>(&'a self, certificate: &'a str) -> impl Iterator<Item = &'a ObjectKey> {
+        self.hosts.iter().filter(move |(_, host)| host.certificate.as_deref() == Some(certificate)).map(|(key, _)| key)
+    }
+}
+
+/// The world, shared.
+#[derive(Clone, Default)]
+pub(crate) struct SharedWorld(Arc<Mutex<World>>);
+
+impl SharedWorld {
+    /// A world in which these first lists are awaited.
+    #[must_use]
+    pub(crate) fn awaiting(awaited: BTreeMap<Listing, usize>) -> Self {
+        Self(Arc::new(Mutex::new(World { awaited, ..World::default() })))
+    }
+
+    /// Locks it. Not to be held across an await.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, World> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,141 @@
+//! A Zone: its spec, and what its controller found out at the provider and at the parent.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use lamia_api::zone::{DelegationStatus, Zone, ZoneSpec, ZoneState, ZoneStatus};
+use lamia_core::host::reason::{Because, ConditionReason, DelegatedReason, Truth, ZoneReason};
+use lamia_core::name::Fqdn;
+
+/// One Zone object.
+#[derive(Clone)]
+pub(crate) struct ZoneEntry {
+    /// The object's generation.
+    pub generation: i64,
+    /// When it was made: of two for one domain, the older counts.
+    pub created: Timestamp,
+    /// Whether its deletion waits for the finalizer.
+    pub deleting: bool,
+    /// Whether Lamia made the object.
+    pub made_by_lamia: bool,
+    /// Its finalizers hold ours.
+    pub has_finalizer: bool,
+    /// The confirmed hash of held withdrawals.
+    pub confirmed: Option<String>,
+    /// As written.
+    pub spec: Arc<ZoneSpec>,
+    /// The apex; `None` if the spec's domain is no name.
+    pub domain: Option<Fqdn>,
+    /// Its status as last seen in the cluster.
+    pub status: Arc<ZoneStatus>,
+    /// What was found; taken over from the last status at start, until it is looked at again.
+    pub facts: ZoneFacts,
+    /// Since when.
+    pub since: Since,
+}
+
+/// What is known of a zone outside the cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ZoneFacts {
+    /// Its id at the provider.
+    pub id: Option<String>,
+    /// Whether the provider's own mark says that Lamia made it.
+    pub created_by_lamia: bool,
+    /// The name servers that the provider gave it.
+    pub name_servers: Vec<Fqdn>,
+    /// How `ZoneReady` stands; `None` before the first look.
+    pub ready: Option<Because<ZoneReason>>,
+    /// How `Delegated` stands; `None` before the first look.
+    pub delegated: Option<Because<DelegatedReason>>,
+    /// Details of the delegation, for status.
+    pub delegation: Option<DelegationStatus>,
+}
+
+/// Since when `ZoneReady` and `Delegated` have had the status that they have.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Since {
+    /// `ZoneReady`.
+    pub ready: Timestamp,
+    /// `Delegated`.
+    pub delegated: Timestamp,
+}
+
+impl ZoneEntry {
+    /// Reads the object. What its status said stands until it is looked at again.
+    #[must_use]
+    pub(crate) fn of(object: &Zone, earlier: Option<&Self>, now: Timestamp) -> Self {
+        let meta = &object.metadata;
+        let annotations = meta.annotations.as_ref();
+        Self {
+            generation: meta.generation.unwrap_or_default(),
+            created: meta.creation_timestamp.as_ref().map(|time| time.0).unwrap_or_default(),
+            deleting: meta.deletion_timestamp.is_some(),
+            made_by_lamia: meta
+                .labels
+                .as_ref()
+                .and_then(|labels| labels.get(lamia_api::meta::LABEL_MANAGED_BY))
+                .is_some(),
+            has_finalizer: meta.finalizers.iter().flatten().any(|it| it == lamia_api::meta::FINALIZER_ZONE),
+            confirmed: annotations.and_then(|them| them.get(lamia_api::meta::ANNOTATION_CONFIRM)).cloned(),
+            domain: Fqdn::parse(&object.spec.domain).ok(),
+            spec: Arc::new(object.spec.clone()),
+            status: Arc::new(object.status.clone().unwrap_or_default()),
+            facts: earlier.map_or_else(|| remembered(object), |earlier| earlier.facts.clone()),
+            since: earlier.map_or(Since { ready: now, delegated: now }, |earlier| earlier.since),
+        }
+    }
+
+    /// Notes what was found; `true` if that is news.
+    pub(crate) fn note(&mut self, facts: &ZoneFacts, now: Timestamp) -> bool {
+        if self.facts == *facts {
+            return false;
+        }
+        if truth(&self.facts.ready) != truth(&facts.ready) {
+            self.since.ready = now;
+        }
+        if truth(&self.facts.delegated) != truth(&facts.delegated) {
+            self.since.delegated = now;
+        }
+        self.facts = facts.clone();
+        true
+    }
+
+    /// Whether it wants to be the one for its domain.
+    #[must_use]
+    pub(crate) fn is_active(&self) -> bool {
+        self.spec.state == ZoneState::Active && !self.deleting
+    }
+
+    /// Whether it is usable now.
+    #[must_use]
+    pub(crate) fn is_ready(&self) -> bool {
+        self.facts.ready.as_ref().is_some_and(|because| because.reason == ZoneReason::ZoneFound)
+    }
+}
+
+fn truth<R: ConditionReason>(because: &Option<Because<R>>) -> Truth {
+    because.as_ref().map_or(Truth::Unknown, |because| because.reason.truth())
+}
+
+/// What the last status said: names are kept, so that a restart shows no gap. Whether it still holds is found out anew.
+fn remembered(object: &Zone) -> ZoneFacts {
+    let Some(status) = &object.status else { return ZoneFacts::default() };
+    ZoneFacts {
+        id: status.id.clone(),
+        created_by_lamia: false,
+        name_servers: status.name_servers.iter().filter_map(|name| Fqdn::parse(name).ok()).collect(),
+        ready: None,
+        delegated: None,
+        delegation: status.delegation.clone(),
+    }
+}
+
+/// The facts of a condition, as its last status had them: for a restart, when nothing was looked at yet.
+#[must_use]
+pub(crate) fn last_condition<R: ConditionReason>(
+    conditions: &[lamia_api::condition::Condition],
+    condition_type: &str,
+) -> Option<Because<R>> {
+    let condition = conditions.iter().find(|condition| condition.type_ == condition_type)?;
+    Some(Because::new(R::parse(&condition.reason)?, condition.message.clone()))
+}
