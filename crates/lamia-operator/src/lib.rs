@@ -5,6 +5,7 @@ mod test_api;
 
 pub mod clock;
 mod condition;
+pub mod controllers;
 pub mod events;
 pub mod http;
 pub mod identity;

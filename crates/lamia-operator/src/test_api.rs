@@ -1,4 +1,4 @@
-//! A few objects behind a kube client, for unit tests: get, create, replace and merge patch by path, with resource versions
+//! A few objects behind a kube client, for unit tests: get, create, replace, merge patch and delete by path, with resource versions
 //! and a log of requests. No watch, no list, no apply: what needs those is tested on a real API server.
 
 use std::collections::BTreeMap;
@@ -77,6 +77,11 @@ impl State {
                 failure(StatusCode::CONFLICT, "Conflict")
             }
             ("PUT", Some(_)) => (StatusCode::OK, self.store(key, body)),
+            ("PATCH", Some(old)) if is_other_version(&old, &body) => failure(StatusCode::CONFLICT, "Conflict"),
+            ("DELETE", Some(object)) => {
+                self.objects.remove(&key);
+                (StatusCode::OK, object)
+            }
             ("PATCH", Some(mut object)) => {
                 merge(&mut object, body);
                 (StatusCode::OK, self.store(key, object))
@@ -97,12 +102,24 @@ fn path_of(collection: &str, object: &Value) -> String {
     format!("{collection}/{}", object["metadata"]["name"].as_str().unwrap_or_default())
 }
 
+/// Whether a patch is meant for another version, or another object of the name.
+fn is_other_version(object: &Value, patch: &Value) -> bool {
+    ["resourceVersion", "uid"].into_iter().any(|field| {
+        let wanted = &patch["metadata"][field];
+        !wanted.is_null() && *wanted != object["metadata"][field]
+    })
+}
+
 /// RFC 7396.
 fn merge(into: &mut Value, patch: Value) {
     match (into, patch) {
         (Value::Object(into), Value::Object(patch)) => {
             for (name, value) in patch {
-                merge(into.entry(name).or_insert(Value::Null), value);
+                if value.is_null() {
+                    into.remove(&name);
+                } else {
+                    merge(into.entry(name).or_insert(Value::Null), value);
+                }
             }
         }
         (into, patch) => *into = patch,

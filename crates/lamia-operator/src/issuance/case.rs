@@ -111,8 +111,8 @@ pub struct Memory {
     pub window: Option<Window>,
     /// When to ask for that advice next.
     pub ask_again: Option<Timestamp>,
-    /// Since when the status differs from what should be there.
-    pub unwritten_since: Option<Timestamp>,
+    /// The reason that should stand in the status and does not, or not with all that belongs to it, and since when.
+    pub unwritten: Option<(CertificateReason, Timestamp)>,
 }
 
 /// What a turn works on, and gives back.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use lamia_api::host_certificate::{ChallengeRecord, HostCertificateSpec, HostCertificateStatus};
+use lamia_api::host_certificate::{ChallengeRecord, HostCertificate, HostCertificateSpec, HostCertificateStatus};
 use lamia_api::issuer::Limits;
 use lamia_core::cert::caa::CaaVerdict;
 use lamia_core::cert::checks::Leaf;
@@ -16,6 +16,7 @@ use lamia_providers::acme::AcmeAccount;
 use lamia_providers::secret::Secret;
 
 use super::budgets::Budgets;
+use super::case::SecretState;
 use crate::clock::Clock;
 
 /// A HostCertificate as an owner of other objects.
@@ -91,8 +92,17 @@ pub enum StoreError {
 /// Where the state of issuance is kept. Each call is one request; writes are idempotent.
 #[async_trait]
 pub trait CertificateStore: Send + Sync {
-    /// Makes the HostCertificate, with its finalizer. One that is there already is left as it is.
-    async fn create(&self, name: &str, spec: &HostCertificateSpec, about: &About) -> Result<(), StoreError>;
+    /// Makes the HostCertificate, with its finalizer. One that is there already is left as it is; then there is `None` to
+    /// see, and the watch will show it.
+    async fn create(
+        &self,
+        name: &str,
+        spec: &HostCertificateSpec,
+        about: &About,
+    ) -> Result<Option<HostCertificate>, StoreError>;
+
+    /// What is in the master Secret now, as its watch would tell.
+    async fn look(&self, owner: &Owner) -> Result<SecretState, StoreError>;
 
     /// Writes the annotations that say who needs the certificate.
     async fn annotate(&self, owner: &Owner, about: &About) -> Result<(), StoreError>;

@@ -41,6 +41,10 @@ mod key;
 mod report;
 mod steps;
 mod store;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 mod turn;
 
 pub use book::Book;

@@ -15,7 +15,7 @@ use lamia_core::name::HostName;
 use lamia_providers::acme::{AcmeError, NewOrder, generate_key, signing_request};
 use lamia_providers::secret::Secret;
 
-use super::book::{note, whole_seconds};
+use super::book::note;
 use super::case::{Asked, SecretState, seed};
 use super::edges::{Issuer, NewCertificate, StoreError};
 use super::failure::{failure, note_failure};
@@ -342,11 +342,12 @@ impl Turn<'_> {
         (book.order_url, book.step) = (None, None);
         book.challenges.clear();
         let directory = self.directory().map(str::to_owned);
-        if self.case.flaw(directory.as_deref(), now).is_none() {
+        // The pending key goes with the write that brings the certificate: without it, this order is why one is in hand.
+        if self.case.secret.pending.is_none() && self.case.flaw(directory.as_deref(), now).is_none() {
             self.note_issued(now);
         }
         let memory = &mut self.case.memory;
-        (memory.order, memory.gate, memory.given_up) = (None, None, false);
+        (memory.order, memory.gate, memory.given_up, memory.exempt) = (None, None, false, false);
         memory.asked = Asked::Nothing;
         let observed = self.observe(now);
         let step = lamia_core::cert::step::next_step(&observed, now);
@@ -360,14 +361,13 @@ impl Turn<'_> {
         written
     }
 
+    /// Notes a success; once for an order that is counted, however often the process died on the way.
     fn note_issued(&mut self, now: Timestamp) {
-        let is_new = self.case.held().is_some_and(|held| self.case.written_current(&held.leaf.sha256).is_none());
         let book = &mut self.case.book;
         (book.attempt, book.retry_after, book.last_error) = (0, None, None);
-        if is_new && !self.case.memory.exempt {
-            note(&mut book.issued, whole_seconds(now));
+        if book.ordered.first() > book.issued.first() {
+            note(&mut book.issued, now);
         }
-        self.case.memory.exempt = false;
     }
 
     async fn write_book(&mut self, because: &Because<CertificateReason>) -> Result<(), StoreError> {

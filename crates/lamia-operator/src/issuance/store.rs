@@ -115,7 +115,12 @@ impl KubeStore {
 
 #[async_trait]
 impl CertificateStore for KubeStore {
-    async fn create(&self, name: &str, spec: &HostCertificateSpec, about: &About) -> Result<(), StoreError> {
+    async fn create(
+        &self,
+        name: &str,
+        spec: &HostCertificateSpec,
+        about: &About,
+    ) -> Result<Option<HostCertificate>, StoreError> {
         let mut object = HostCertificate::new(name, spec.clone());
         object.metadata.finalizers = Some(vec![FINALIZER_CERTIFICATE.to_owned()]);
         object.labels_mut().insert(LABEL_MANAGED_BY.to_owned(), MANAGED_BY_VALUE.to_owned());
@@ -123,9 +128,13 @@ impl CertificateStore for KubeStore {
         object.annotations_mut().extend(said);
         let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
         match asked(self.certificates.create(&params, &object)).await {
-            Err(Fault::Kube(kube::Error::Api(status))) if status.is_already_exists() => Ok(()),
-            created => created.map(drop).map_err(|fault| fault.about(certificate_of(name))),
+            Err(Fault::Kube(kube::Error::Api(status))) if status.is_already_exists() => Ok(None),
+            created => created.map(Some).map_err(|fault| fault.about(certificate_of(name))),
         }
+    }
+
+    async fn look(&self, owner: &Owner) -> Result<SecretState, StoreError> {
+        Ok(self.own_secret(owner).await?.as_ref().map(read_secret).unwrap_or_default())
     }
 
     async fn annotate(&self, owner: &Owner, about: &About) -> Result<(), StoreError> {
@@ -299,3 +308,7 @@ fn certificate_of(name: &str) -> String {
 fn secret_of(owner: &Owner) -> String {
     format!("Secret {} in Lamia's namespace", master_name(&owner.name))
 }
+
+#[cfg(test)]
+#[path = "store_tests.rs"]
+mod tests;

@@ -248,9 +248,10 @@ impl Turn<'_> {
         let desired = report::status(&self.case, current.as_ref(), &because, now);
         let mut again = until;
         if desired == self.case.written {
-            self.case.memory.unwritten_since = None;
+            self.case.memory.unwritten = None;
         } else {
-            let since = *self.case.memory.unwritten_since.get_or_insert(now);
+            let same = self.case.memory.unwritten.filter(|(reason, _)| *reason == because.reason);
+            let (_, since) = *self.case.memory.unwritten.insert(same.unwrap_or((because.reason, now)));
             let due = after(since, report::patience(&self.case, &because));
             let written = if due <= now { self.save_status(desired).await } else { Ok(()) };
             let retry = match written {
@@ -267,7 +268,7 @@ impl Turn<'_> {
     pub(super) async fn save_status(&mut self, status: lamia_api::HostCertificateStatus) -> Result<(), StoreError> {
         self.edges.store.save_status(&self.case.owner, &status).await?;
         self.case.written = status;
-        self.case.memory.unwritten_since = None;
+        self.case.memory.unwritten = None;
         Ok(())
     }
 }
