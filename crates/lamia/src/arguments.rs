@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{completions, doctor, host, zone};
+use crate::commands::{completions, doctor, host, operator, zone};
 use crate::output::Colour;
 
 const FIRST_STEPS: &str = "\
@@ -53,6 +53,8 @@ pub(crate) enum Command {
     Doctor(doctor::Doctor),
     /// Print the CustomResourceDefinitions, for kubectl apply
     Crds,
+    /// Run the operator
+    Operator(Box<operator::Operator>),
     /// Print a shell's completions
     Completions(completions::Completions),
     /// Print the version, and that of the API

@@ -6,6 +6,7 @@ pub(crate) mod completions;
 mod crds;
 pub(crate) mod doctor;
 pub(crate) mod host;
+pub(crate) mod operator;
 mod reference;
 mod version;
 pub(crate) mod zone;
@@ -27,6 +28,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Zone(command) => zone::run(command, global).await?,
         Command::Doctor(doctor) => return doctor.run(global).await,
         Command::Crds => crds::run()?,
+        Command::Operator(operator) => operator.run(global).await?,
         Command::Completions(completions) => completions.run()?,
         Command::Version => version::run()?,
         Command::Reference => reference::run()?,

@@ -112,7 +112,7 @@ mod tests {
     #[test]
     fn every_command_has_a_section_and_hidden_ones_have_none() {
         let text = markdown();
-        for name in ["host add", "host get", "zone confirm", "doctor", "completions"] {
+        for name in ["host add", "host get", "zone confirm", "doctor", "operator", "completions"] {
             assert!(text.contains(&format!("\n## lamia {name}\n")), "{name}");
         }
         assert!(!text.contains("## lamia reference"));
@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn options_say_their_default_and_their_variable() {
         let text = markdown();
-        assert!(text.contains("default: the context's; also as `LAMIA_NAMESPACE`"), "{text}");
+        assert!(text.contains("default `53`; also as `LAMIA_DNS_PORT`"), "{text}");
         assert!(text.contains("one of `table`, `json`, `yaml`; default `table`"), "{text}");
     }
 }
