@@ -146,10 +146,10 @@ impl Parts {
 
     /// A host had a turn. Once all had one, nothing is missing from what is wanted any more, and what nobody wants may go.
     pub(crate) fn had_turn(&self, key: &ObjectKey) {
-        if let Some(entry) = self.world.lock().hosts.get_mut(key) {
-            if std::mem::replace(&mut entry.had_turn, true) {
-                return;
-            }
+        if let Some(entry) = self.world.lock().hosts.get_mut(key)
+            && std::mem::replace(&mut entry.had_turn, true)
+        {
+            return;
         }
         self.settled.notify_one();
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures::{StreamExt, pin_mut};
 use kube::runtime::watcher;
 use kube::runtime::{WatchStreamExt, watcher::Event};
-use kube::{Api, Resource, ResourceExt};
+use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
@@ -26,7 +26,7 @@ const MISSING_KIND_RECHECK: Duration = Duration::from_secs(30);
 
 /// What a watch tells.
 #[derive(Debug)]
-pub enum Change<K> {
+pub(crate) enum Change<K> {
     /// The object is there, or changed.
     Applied(K),
     /// The object was seen to go.
@@ -38,7 +38,7 @@ pub enum Change<K> {
 }
 
 /// Watches until `stop`. Errors are logged and retried with backoff; the cache keeps what it has meanwhile.
-pub async fn follow<K>(
+pub(crate) async fn follow<K>(
     api: Api<K>,
     config: watcher::Config,
     what: &'static str,
@@ -104,10 +104,4 @@ fn is_missing_kind(error: &watcher::Error) -> bool {
         }
         _ => false,
     }
-}
-
-/// Drops what no cache needs: managed fields and the last-applied annotation are most of a small object.
-pub(crate) fn prune<K: ResourceExt>(object: &mut K) {
-    object.managed_fields_mut().clear();
-    object.annotations_mut().remove("kubectl.kubernetes.io/last-applied-configuration");
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use lamia_api::common::DeletionPolicy;
 use lamia_api::host::{SecuredHost, SecuredHostStatus};
 use lamia_core::dns::wanted::HostDemand;
 use lamia_core::host::ObjectKey;
@@ -25,8 +24,6 @@ pub(crate) struct HostEntry {
     pub validated: Result<Arc<ValidatedHost>, Rejection>,
     /// With a spec that is not accepted: that the records which it may have stay as they are.
     pub kept: Option<HostDemand>,
-    /// Whether the delivered Secret and the records go with it.
-    pub deletion_policy: DeletionPolicy,
     /// Its status, as last seen in the cluster.
     pub status: Arc<SecuredHostStatus>,
     /// The Zone object that it is in.
@@ -80,7 +77,6 @@ impl HostEntry {
                     generation,
                     kept: validated.is_err().then(|| kept_demand(key, &object.spec)).flatten(),
                     validated,
-                    deletion_policy: object.spec.deletion_policy,
                     status,
                     zone,
                     certificate,

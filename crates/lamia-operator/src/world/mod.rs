@@ -4,10 +4,10 @@
 //! each change returns whom it concerns, so that only those are looked at again. Objects are pruned to the fields that
 //! are read: a thousand hosts are a few megabytes. It must not do I/O, and nobody holds the lock across an await.
 
-pub mod cluster;
-pub mod host;
-pub mod provider;
-pub mod zone;
+pub(crate) mod cluster;
+pub(crate) mod host;
+pub(crate) mod provider;
+pub(crate) mod zone;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -87,12 +87,6 @@ impl World {
         self.awaited.is_empty()
     }
 
-    /// Whether this kind's first list is complete.
-    #[must_use]
-    pub(crate) fn has_listed(&self, listing: Listing) -> bool {
-        !self.awaited.contains_key(&listing)
-    }
-
     /// Notes that one watch of this kind has its first list.
     pub(crate) fn listed(&mut self, listing: Listing) {
         if let Some(left) = self.awaited.get_mut(&listing) {
@@ -109,11 +103,6 @@ impl World {
         self.issuers.iter().find(|(_, spec)| spec.default).map(|(name, _)| name.as_str())
     }
 
-    /// The hosts whose zone is this Zone object.
-    pub(crate) fn hosts_in_zone<'a>(&'a self, zone: &'a str) -> impl Iterator<Item = &'a ObjectKey> {
-        self.hosts.iter().filter(move |(_, host)| host.zone.as_deref() == Some(zone)).map(|(key, _)| key)
-    }
-
     /// The hosts at or under a domain.
     pub(crate) fn hosts_under<'a>(&'a self, domain: &'a Fqdn) -> impl Iterator<Item = &'a ObjectKey> {
         let under = move |host: &HostEntry| host.name().is_some_and(|name| name.is_at_or_under(domain));
@@ -126,11 +115,6 @@ impl World {
             .range(ObjectKey::new(namespace, "")..)
             .map(|(key, _)| key)
             .take_while(move |key| key.namespace == namespace)
-    }
-
-    /// The hosts whose certificate this HostCertificate is.
-    pub(crate) fn hosts_of_certificate<'a>(&'a self, certificate: &'a str) -> impl Iterator<Item = &'a ObjectKey> {
-        self.hosts.iter().filter(move |(_, host)| host.certificate.as_deref() == Some(certificate)).map(|(key, _)| key)
     }
 }
 

@@ -16,8 +16,6 @@ pub(crate) struct ZoneEntry {
     pub created: Timestamp,
     /// Whether its deletion waits for the finalizer.
     pub deleting: bool,
-    /// Whether Lamia made the object.
-    pub made_by_lamia: bool,
     /// Its finalizers hold ours.
     pub has_finalizer: bool,
     /// The confirmed hash of held withdrawals.
@@ -70,11 +68,6 @@ impl ZoneEntry {
             generation: meta.generation.unwrap_or_default(),
             created: meta.creation_timestamp.as_ref().map(|time| time.0).unwrap_or_default(),
             deleting: meta.deletion_timestamp.is_some(),
-            made_by_lamia: meta
-                .labels
-                .as_ref()
-                .and_then(|labels| labels.get(lamia_api::meta::LABEL_MANAGED_BY))
-                .is_some(),
             has_finalizer: meta.finalizers.iter().flatten().any(|it| it == lamia_api::meta::FINALIZER_ZONE),
             confirmed: annotations.and_then(|them| them.get(lamia_api::meta::ANNOTATION_CONFIRM)).cloned(),
             domain: Fqdn::parse(&object.spec.domain).ok(),
@@ -128,14 +121,4 @@ fn remembered(object: &Zone) -> ZoneFacts {
         delegated: None,
         delegation: status.delegation.clone(),
     }
-}
-
-/// The facts of a condition, as its last status had them: for a restart, when nothing was looked at yet.
-#[must_use]
-pub(crate) fn last_condition<R: ConditionReason>(
-    conditions: &[lamia_api::condition::Condition],
-    condition_type: &str,
-) -> Option<Because<R>> {
-    let condition = conditions.iter().find(|condition| condition.type_ == condition_type)?;
-    Some(Because::new(R::parse(&condition.reason)?, condition.message.clone()))
 }

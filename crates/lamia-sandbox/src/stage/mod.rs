@@ -184,7 +184,7 @@ impl Stage {
     /// # Errors
     /// The parent zones do not hold it.
     pub fn delegate(&self, zone: &str) -> anyhow::Result<()> {
-        let address = [IpAddr::from(self.power_dns.dns_addr().ip())];
+        let address = [self.power_dns.dns_addr().ip()];
         let servers = NAME_SERVERS.map(|name| (name, address.as_slice()));
         self.parent.set_delegation(zone, &servers)
     }

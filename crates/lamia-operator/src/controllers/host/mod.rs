@@ -109,10 +109,10 @@ impl HostController {
             }
             Ok(Home::New(new)) => {
                 let provider = self.world.lock().providers.get(&new.provider).cloned();
-                if let Some(provider) = provider {
-                    if let Err(error) = adopt::create(&self.client, new, &provider).await {
-                        tracing::warn!(zone = %new.domain, %error, "Zone object can't be made");
-                    }
+                if let Some(provider) = provider
+                    && let Err(error) = adopt::create(&self.client, new, &provider).await
+                {
+                    tracing::warn!(zone = %new.domain, %error, "Zone object can't be made");
                 }
                 let text = format!("the Zone {} is being made at DNSProvider {}", new.domain, new.provider);
                 Some(Because::new(ZoneReason::CreatingZone, text))

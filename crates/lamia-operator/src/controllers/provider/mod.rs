@@ -34,6 +34,9 @@ const RETRY_MOST: Duration = Duration::from_secs(60);
 /// The most zones that a status lists.
 const LISTED_ZONES: usize = 100;
 
+/// What a turn is about: generation, spec, and the provider if one that works was built already.
+type Subject = (i64, Arc<DNSProviderSpec>, Option<Arc<dyn DnsProvider>>);
+
 /// The controller of DNSProviders.
 #[derive(Clone)]
 pub(crate) struct ProviderController {
@@ -78,7 +81,7 @@ impl ProviderController {
     }
 
     /// The spec, and the provider if one that works was built from it already: a new one would count as a new credential.
-    fn look_up(&self, name: &str) -> Option<(i64, Arc<DNSProviderSpec>, Option<Arc<dyn DnsProvider>>)> {
+    fn look_up(&self, name: &str) -> Option<Subject> {
         let world = self.world.lock();
         world.providers.get(name).map(|entry| {
             let known = match &entry.found {
