@@ -8,4 +8,5 @@ pub mod manifests;
 pub mod resolver;
 pub mod servers;
 pub mod stage;
+pub mod story;
 pub mod translator;

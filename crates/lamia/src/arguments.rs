@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+#[cfg(feature = "sandbox")]
+use crate::commands::sandbox;
 use crate::commands::{completions, doctor, host, operator, zone};
 use crate::output::Colour;
 
@@ -55,6 +57,9 @@ pub(crate) enum Command {
     Crds,
     /// Run the operator
     Operator(Box<operator::Operator>),
+    /// Watch a host go from nothing to HTTPS, on this machine
+    #[cfg(feature = "sandbox")]
+    Sandbox(sandbox::Sandbox),
     /// Print a shell's completions
     Completions(completions::Completions),
     /// Print the version, and that of the API

@@ -8,6 +8,8 @@ pub(crate) mod doctor;
 pub(crate) mod host;
 pub(crate) mod operator;
 mod reference;
+#[cfg(feature = "sandbox")]
+pub(crate) mod sandbox;
 mod version;
 pub(crate) mod zone;
 
@@ -29,6 +31,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Doctor(doctor) => return doctor.run(global).await,
         Command::Crds => crds::run()?,
         Command::Operator(operator) => operator.run(global).await?,
+        #[cfg(feature = "sandbox")]
+        Command::Sandbox(sandbox) => sandbox.run().await?,
         Command::Completions(completions) => completions.run()?,
         Command::Version => version::run()?,
         Command::Reference => reference::run()?,
