@@ -30,6 +30,13 @@
 //! the certificate from memory as soon as it is in the Secret. Should the values not go within 30 s, the certificate is written
 //! into the status all the same, and the values' end in a third write.
 //!
+//! # Wiring
+//! Fill in [`Edges`]: [`KubeStore`] for the store, the issuer controller for [`Issuers`], the zone workers behind [`ChallengeDns`],
+//! DNS look-ups behind [`CaaLookup`], one [`Budgets`] that the issuer controller shows. Hand them to the
+//! [certificate controller](crate::controllers::certificate), whose module doc says who has to tell it what. Three promises are
+//! the wirer's: a [`ChallengeDns::state`] is always that of the last wish; a place's facts keep what was last known over a
+//! start; whoever changes one of them wakes the certificate.
+//!
 //! It must not know Kubernetes (but in `store`), DNS providers or HTTP.
 
 mod book;

@@ -1,7 +1,7 @@
 //! HostCertificates: makes those that are needed, has them issued and renewed, parks and deletes those that nobody needs.
 //!
-//! A synchronous index ([`entry`]) behind one short-held lock, and a queue of turns. Watches, hosts, zones and issuers tell the
-//! index what changed; a turn looks at one entry, does one [`Job`], and puts its outcome back. Nothing is
+//! A synchronous index (`entry`) behind one short-held lock, and a queue of turns. Watches, hosts, zones and issuers tell the
+//! index what changed; a turn looks at one entry, does one `Job`, and puts its outcome back. Nothing is
 //! decided before the first lists are complete, nor dropped before every need is known: absence is no news until then.
 //!
 //! # Wiring
