@@ -76,6 +76,8 @@ impl ChallengeDns for Challenges {
         let unsettled = states.into_iter().flatten().find_map(unsettled);
         match unsettled {
             Some(because) => Wish::Pending { because },
+            // The zone that was to hold it is gone: the CA must not be told to look.
+            None if wants && zones.is_empty() => Wish::Pending { because: None },
             None if wants => Wish::Published,
             None => Wish::Gone,
         }
