@@ -10,8 +10,9 @@ use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, UdpSocket};
 use anyhow::Context as _;
 use rand::Rng as _;
 
-/// Below the range that Linux takes for outgoing connections (32768 and up), above the well-known ones.
-const PORTS: std::ops::Range<u16> = 10_000..32_000;
+/// Below the ranges that kernels take for outgoing sockets (Linux: 32768 and up; some sandboxes: 16000 and up), which are
+/// bound to all addresses at once; above the well-known ones.
+const PORTS: std::ops::Range<u16> = 10_000..16_000;
 /// How many ports are tried before giving up.
 const TRIES: usize = 64;
 
