@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::core::PartialObjectMeta;
 use kube::{Resource, ResourceExt};
 use lamia_api::meta;
@@ -60,6 +61,8 @@ pub(crate) struct OwnedObject {
     pub resource_version: String,
     /// Fingerprint of `spec` as it stands.
     pub spec: u64,
+    /// Uid of the SecuredHost with which the garbage collector takes it along.
+    pub goes_with: Option<String>,
 }
 
 impl OwnedObject {
@@ -69,8 +72,14 @@ impl OwnedObject {
             owner: object.annotations().get(meta::ANNOTATION_OWNER).cloned(),
             resource_version: object.resource_version().unwrap_or_default(),
             spec: fingerprint(object.data.get("spec").unwrap_or(&Value::Null)),
+            goes_with: object.owner_references().iter().find(|owner| is_host(owner)).map(|owner| owner.uid.clone()),
         }
     }
+}
+
+/// Whether an owner reference names a SecuredHost.
+pub(crate) fn is_host(owner: &OwnerReference) -> bool {
+    owner.kind == "SecuredHost" && owner.api_version.starts_with(meta::GROUP)
 }
 
 /// What is kept of an Istio Gateway.

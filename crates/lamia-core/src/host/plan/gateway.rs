@@ -3,6 +3,8 @@
 //! The Secret goes to the namespace of the gateway's pods, so nothing is made before that is known: a Gateway that names
 //! a Secret nobody may write would only break the host's port.
 
+use lamia_api::common::DeletionPolicy;
+
 use super::super::ObjectKey;
 use super::super::reason::{AddressReason, Because, ConditionReason, GatewayReason};
 use super::super::validate::{GatewayChoice, ValidatedHost};
@@ -13,7 +15,9 @@ use crate::gateway::view::GatewayView;
 
 /// The Gateway and route to make, and where the Secret goes.
 pub(super) fn gateway(host: &ValidatedHost, world: &HostWorld<'_>) -> Decision<WantedGateway, GatewayReason> {
-    let identity = istio::Identity { cluster: world.cluster, object: &host.object, uid: world.uid };
+    // What is retained must not be the garbage collector's to take.
+    let uid = world.uid.filter(|_| host.deletion_policy == DeletionPolicy::Delete);
+    let identity = istio::Identity { cluster: world.cluster, object: &host.object, uid };
     let route = |gateway: &ObjectKey| {
         host.backend.as_ref().map(|backend| istio::virtual_service(&identity, &host.host, gateway, backend))
     };

@@ -68,6 +68,21 @@ fn a_host_with_everything_reads_well() {
 }
 
 #[test]
+fn what_is_retained_has_no_owner_that_takes_it_along() {
+    let (address, zone) = (address("istio-ingress", &["192.0.2.1"]), zone());
+    let world = HostWorld { uid: Some("0123"), ..world(&address, &zone) };
+    for (policy, owner) in [("Delete", json!("0123")), ("Retain", Value::Null)] {
+        let host = host(json!({ "deletionPolicy": policy, "backend": { "service": "shop", "port": 9191 } }));
+        let plan = plan(&host, &world);
+        let wanted = plan.gateway.wanted().expect("wanted");
+        for object in [&wanted.gateway, &wanted.virtual_service] {
+            let metadata = &object.as_ref().expect("made")["metadata"];
+            assert_eq!(metadata["ownerReferences"][0]["uid"], owner, "{policy}: {metadata}");
+        }
+    }
+}
+
+#[test]
 fn a_host_that_waits_reads_well() {
     let (address, zone) = (unfound(), zone());
     insta::assert_snapshot!(plan(&host(json!({ "management": "Observe" })), &world(&address, &zone)));

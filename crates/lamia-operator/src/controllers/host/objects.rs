@@ -5,13 +5,17 @@
 //! |---|---|
 //! | nothing | create; if one is there all the same, it is read and judged as below |
 //! | ours, spec as wanted | nothing |
-//! | ours, spec differs | server-side apply, bound to the version that was judged |
+//! | ours, spec or owner reference differs | read, changed, replaced: bound to the version that was judged |
 //! | no owner annotation, or another's | nothing: foreign |
+//!
+//! It is no server-side apply, because that leaves what a `create` of the same manager set and nobody wants any more: a
+//! label of an old selector, the owner reference of a host that is to be retained from now on.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::ResourceExt;
+use kube::api::PostParams;
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 use kube::{Api, Client};
 use lamia_api::meta::FIELD_MANAGER;
@@ -20,7 +24,7 @@ use lamia_core::host::ObjectKey;
 use serde_json::Value;
 
 use crate::applied::fingerprint;
-use crate::world::cluster::OwnedObject;
+use crate::world::cluster::{OwnedObject, is_host};
 
 /// Istio's kinds that Lamia writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,9 +121,7 @@ impl Objects {
         wanted: &Value,
         owner: &str,
     ) -> Result<Applied, kube::Error> {
-        let object: DynamicObject = serde_json::from_value(wanted.clone()).map_err(kube::Error::SerdeError)?;
-        let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-        match api.create(&params, &object).await {
+        match api.create(&params(), &parse(wanted)?).await {
             Ok(made) => Ok(self.written(wanted, &made)),
             Err(kube::Error::Api(status)) if status.reason == "AlreadyExists" => match api.get_opt(&key.name).await? {
                 Some(found) => self.update(api, key, wanted, owner, &OwnedObject::of(&found)).await,
@@ -140,14 +142,25 @@ impl Objects {
         if cached.owner.as_deref() != Some(owner) {
             return Ok(Applied::Foreign);
         }
-        if self.completed.stands(fingerprint(&wanted["spec"]), cached.spec) {
+        if self.stands(wanted, cached) {
             return Ok(Applied::Unchanged);
         }
-        let mut patch = wanted.clone();
-        patch["metadata"]["resourceVersion"] = Value::String(cached.resource_version.clone());
-        let params = PatchParams::apply(FIELD_MANAGER).force();
-        let made = api.patch(&key.name, &params, &Patch::Apply(&patch)).await?;
+        let Some(mut object) = api.get_opt(&key.name).await? else { return Ok(Applied::Failed) };
+        let found = OwnedObject::of(&object);
+        if found.owner.as_deref() != Some(owner) {
+            return Ok(Applied::Foreign);
+        }
+        if self.stands(wanted, &found) {
+            return Ok(Applied::Written(found));
+        }
+        become_as(&mut object, parse(wanted)?);
+        let made = api.replace(&key.name, &params(), &object).await?;
         Ok(self.written(wanted, &made))
+    }
+
+    fn stands(&self, wanted: &Value, found: &OwnedObject) -> bool {
+        let goes_with = wanted["metadata"]["ownerReferences"][0]["uid"].as_str();
+        self.completed.stands(fingerprint(&wanted["spec"]), found.spec) && found.goes_with.as_deref() == goes_with
     }
 
     fn written(&self, wanted: &Value, made: &DynamicObject) -> Applied {
@@ -155,6 +168,24 @@ impl Objects {
         self.completed.note(fingerprint(&wanted["spec"]), now.spec);
         Applied::Written(now)
     }
+}
+
+fn params() -> PostParams {
+    PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() }
+}
+
+fn parse(wanted: &Value) -> Result<DynamicObject, kube::Error> {
+    serde_json::from_value(wanted.clone()).map_err(kube::Error::SerdeError)
+}
+
+/// Gives an object the spec, labels, annotations and host that are wanted. What others put beside them in its metadata stays.
+fn become_as(object: &mut DynamicObject, wanted: DynamicObject) {
+    object.labels_mut().extend(wanted.metadata.labels.unwrap_or_default());
+    object.annotations_mut().extend(wanted.metadata.annotations.unwrap_or_default());
+    let owners = object.owner_references_mut();
+    owners.retain(|owner| !is_host(owner));
+    owners.extend(wanted.metadata.owner_references.unwrap_or_default());
+    object.data["spec"] = wanted.data["spec"].clone();
 }
 
 fn failed(error: &kube::Error, kind: IstioKind, key: &ObjectKey) -> Applied {
@@ -166,3 +197,6 @@ fn failed(error: &kube::Error, kind: IstioKind, key: &ObjectKey) -> Applied {
         _ => Applied::Failed,
     }
 }
+
+#[cfg(test)]
+mod tests;
