@@ -45,6 +45,8 @@ pub(crate) struct HostEntry {
 pub(crate) struct ProbeState {
     /// SHA-256 of the certificate that was looked for.
     pub certificate: Option<String>,
+    /// The one that this one takes the place of.
+    pub earlier: Option<EarlierCertificate>,
     /// What was seen; `None` before the first look since a start.
     pub outcome: Option<ProbeOutcome>,
     /// Looks in a row that did not see it.
@@ -53,6 +55,15 @@ pub(crate) struct ProbeState {
     pub running: bool,
     /// When to look again.
     pub next: Option<Timestamp>,
+}
+
+/// A certificate that a gateway may still serve after its renewal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct EarlierCertificate {
+    /// Its SHA-256, hex.
+    pub certificate: String,
+    /// When it ends.
+    pub not_after: Timestamp,
 }
 
 impl HostEntry {
