@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use lamia_api::host_certificate::ChallengeRecord;
 use lamia_core::cert::gate::Fact;
 use lamia_core::dns::admit::RefusalReason;
@@ -20,6 +20,9 @@ use crate::zones::{ChallengeState, ZoneWorkers};
 /// Under which name ACME's DNS-01 looks (RFC 8555 §8.4).
 const CHALLENGE_LABEL: &str = "_acme-challenge";
 
+/// After so long an obstacle that nobody asked for is nobody's any more: four times the longest pause of a gate.
+const FORGOTTEN_AFTER: SignedDuration = SignedDuration::from_hours(1);
+
 /// Routes challenges to the zones that hold them.
 #[derive(Clone)]
 pub(crate) struct Challenges {
@@ -28,6 +31,8 @@ pub(crate) struct Challenges {
     clock: Arc<dyn Clock>,
     /// What each certificate's last wish was, and which zones have it.
     handed: Arc<Mutex<BTreeMap<String, Handed>>>,
+    /// Since when a challenge can't be answered, where no other object knows.
+    obstacles: Arc<Mutex<Obstacles>>,
 }
 
 /// A wish, as it was handed on.
@@ -40,7 +45,7 @@ struct Handed {
 impl Challenges {
     /// Challenges of no certificate yet.
     pub(crate) fn new(world: SharedWorld, workers: ZoneWorkers, clock: Arc<dyn Clock>) -> Self {
-        Self { world, workers, clock, handed: Arc::default() }
+        Self { world, workers, clock, handed: Arc::default(), obstacles: Arc::default() }
     }
 }
 
@@ -49,13 +54,16 @@ impl ChallengeDns for Challenges {
         let record = name.child(CHALLENGE_LABEL).unwrap_or_else(|_| name.clone());
         let world = self.world.lock();
         let Some(zone) = zone_of(&world, &record).and_then(|zone| world.zones.get(&zone)) else {
-            let fact = Fact::fails(self.clock.now(), format!("no zone of Lamia's holds {record}"));
-            return ChallengePlace { record, zone_ready: fact.clone(), delegated: fact };
+            let since = self.obstacles().since(&record, Obstacle::NoZone, self.clock.now());
+            let fact = Fact::fails(since, format!("no zone of Lamia's holds {record}"));
+            return ChallengePlace { record, zone_ready: fact.clone(), free: fact.clone(), delegated: fact };
         };
+        let alias = zone.domain.as_ref().and_then(|domain| self.workers.challenge_obstacle(domain, &record));
         ChallengePlace {
-            record,
             zone_ready: fact(zone.facts.ready.as_ref(), zone.since.ready),
+            free: self.free(&record, alias),
             delegated: fact(zone.facts.delegated.as_ref(), zone.since.delegated),
+            record,
         }
     }
 
@@ -105,6 +113,22 @@ impl Challenges {
         self.handed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn obstacles(&self) -> MutexGuard<'_, Obstacles> {
+        self.obstacles.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether nothing stands where a challenge belongs.
+    fn free(&self, record: &Fqdn, alias: Option<String>) -> Fact {
+        let now = self.clock.now();
+        match alias {
+            Some(text) => Fact::fails(self.obstacles().since(record, Obstacle::Alias, now), text),
+            None => {
+                self.obstacles().are_gone(record);
+                Fact::holds(now)
+            }
+        }
+    }
+
     /// Hands each zone its part, and takes back what other zones were handed before.
     fn hand(&self, certificate: &str, records: &[ChallengeRecord], wants: bool) {
         let demands = self.demands(records, wants);
@@ -136,6 +160,40 @@ impl Challenges {
     }
 }
 
+/// What keeps a challenge from being answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Obstacle {
+    /// No zone of Lamia's holds its name.
+    NoZone,
+    /// An alias stands there.
+    Alias,
+}
+
+/// Since when there have been obstacles, by the challenge's name: the longer, the more seldom one is looked at.
+#[derive(Default)]
+struct Obstacles(BTreeMap<Fqdn, Standing>);
+
+struct Standing {
+    obstacle: Obstacle,
+    since: Timestamp,
+    asked: Timestamp,
+}
+
+impl Obstacles {
+    /// Since when this one has been there. Those that nobody asks for any more are forgotten.
+    fn since(&mut self, record: &Fqdn, obstacle: Obstacle, now: Timestamp) -> Timestamp {
+        self.0.retain(|_, standing| now.duration_since(standing.asked) < FORGOTTEN_AFTER);
+        let before = self.0.get(record).filter(|standing| standing.obstacle == obstacle);
+        let since = before.map_or(now, |standing| standing.since);
+        self.0.insert(record.clone(), Standing { obstacle, since, asked: now });
+        since
+    }
+
+    fn are_gone(&mut self, record: &Fqdn) {
+        self.0.remove(record);
+    }
+}
+
 /// The Zone object that holds a name: the longest match among the active ones.
 fn zone_of(world: &World, name: &Fqdn) -> Option<String> {
     let holding = world
@@ -157,3 +215,6 @@ fn fact<R: ConditionReason>(because: Option<&Because<R>>, since: Timestamp) -> F
         Truth::Unknown => Fact::unknown(since, because.message.clone()),
     }
 }
+
+#[cfg(test)]
+mod tests;

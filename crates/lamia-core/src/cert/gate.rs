@@ -1,11 +1,13 @@
 //! Whether an attempt at the CA may be spent now: what DNS and CAA say about the challenge, before any budget is touched.
 //!
-//! Only three things gate an attempt: the *challenge* zone's `ZoneReady`, its `Delegated`, and CAA. Never the host's address
-//! or its A record: a standby cluster gets its certificate before it gets traffic.
+//! Only these gate an attempt: the *challenge* zone's `ZoneReady`, that nothing of somebody else's stands where the
+//! challenge belongs, the zone's `Delegated`, and CAA. Never the host's address or its A record: a standby cluster gets its
+//! certificate before it gets traffic.
 //!
 //! | fact | True | False | Unknown |
 //! |---|---|---|---|
 //! | zone ready | go on | held: no TXT could be written | held likewise |
+//! | place free | go on | held: the challenge could not be seen | go on: the zone's plan refuses it if need be |
 //! | delegated | go on | held; for a renewal that is due only advice | held for [`PATIENCE`], then the CA decides |
 //! | CAA | go on | held | held for [`PATIENCE`], then the CA decides |
 //!
@@ -59,6 +61,8 @@ impl Fact {
 pub struct GateFacts {
     /// The challenge zone exists at the provider and can be written.
     pub zone_ready: Fact,
+    /// Nothing of somebody else's stands where the challenge belongs.
+    pub place_free: Fact,
     /// The public DNS leads to it.
     pub delegated: Fact,
     /// CAA records let this CA issue.
@@ -86,6 +90,9 @@ pub enum Gate {
 pub fn gate(facts: &GateFacts, now: Timestamp) -> Gate {
     if facts.zone_ready.truth != Truth::True {
         return held(&facts.zone_ready, CertificateReason::AwaitingDNS, now);
+    }
+    if facts.place_free.truth == Truth::False {
+        return held(&facts.place_free, CertificateReason::ForeignRecord, now);
     }
     if !facts.renewal_due && holds_back(&facts.delegated, now) {
         return held(&facts.delegated, CertificateReason::AwaitingDNS, now);
@@ -137,7 +144,7 @@ mod tests {
     }
 
     fn facts(zone: Fact, delegated: Fact, caa: Fact, renewal_due: bool) -> GateFacts {
-        GateFacts { zone_ready: zone, delegated, caa, renewal_due }
+        GateFacts { zone_ready: zone, place_free: yes(), delegated, caa, renewal_due }
     }
 
     fn yes() -> Fact {
@@ -187,6 +194,16 @@ mod tests {
         for (what, facts, expected) in table {
             assert_eq!(reason(facts), expected, "{what}");
         }
+    }
+
+    #[test]
+    fn somebody_elses_record_in_the_challenges_place_holds_an_attempt_back_with_its_own_reason() {
+        for renewal_due in [false, true] {
+            let taken = GateFacts { place_free: no(), ..facts(yes(), no(), no(), renewal_due) };
+            assert_eq!(reason(taken), Some(CertificateReason::ForeignRecord));
+        }
+        let unread = GateFacts { place_free: open_question(0), ..facts(yes(), yes(), yes(), false) };
+        assert_eq!(reason(unread), None);
     }
 
     #[test]

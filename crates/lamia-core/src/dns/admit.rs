@@ -91,6 +91,19 @@ pub struct Refusal {
     pub message: String,
 }
 
+/// What to say of an alias that stands where a challenge belongs: no TXT can stand beside it (RFC 1034 §3.6.2), and
+/// whoever follows it, as CAs do, looks elsewhere. Following it ourselves is modelled and not built. `None`: there is none.
+#[must_use]
+pub fn challenge_alias(name: &Fqdn, records: &ZoneRecords) -> Option<String> {
+    let alias = records.get(&RrsetKey::new(name.clone(), RecordType::Cname))?;
+    let targets: Vec<String> =
+        alias.values.iter().map(|target| target.to_string().trim_end_matches('.').to_owned()).collect();
+    Some(format!(
+        "{name} is an alias (CNAME) for {}, and this version of Lamia answers challenges only at the name itself; remove the CNAME",
+        targets.join(", ")
+    ))
+}
+
 /// What is wrong with one demand: reason and message.
 type Objection = (RefusalReason, String);
 
@@ -220,13 +233,7 @@ impl<'a> Judge<'a, '_> {
     fn challenge(&self, name: &Fqdn) -> Result<(), Objection> {
         self.inside(name)?;
         self.not_cut_off(name)?;
-        if self.actual.contains_key(&RrsetKey::new(name.clone(), RecordType::Cname)) {
-            return Err((
-                RefusalReason::ForeignRecord,
-                format!("a CNAME stands at {name}, so no TXT can; remove it, or let it lead to a zone for challenges"),
-            ));
-        }
-        Ok(())
+        challenge_alias(name, self.actual).map_or(Ok(()), |text| Err((RefusalReason::ForeignRecord, text)))
     }
 
     fn delegation(&self, demand: &'a DelegationDemand) -> Result<AdmittedDelegation<'a>, Objection> {

@@ -159,10 +159,12 @@ pub trait Issuers: Send + Sync {
 /// Where the challenge of one name is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChallengePlace {
-    /// The TXT record's name: `_acme-challenge.<name>`, or where a CNAME there leads.
+    /// The TXT record's name: `_acme-challenge.<name>`.
     pub record: Fqdn,
     /// Whether the zone that holds it can be written.
     pub zone_ready: Fact,
+    /// Whether nothing of somebody else's stands there.
+    pub free: Fact,
     /// Whether the public DNS leads there.
     pub delegated: Fact,
 }

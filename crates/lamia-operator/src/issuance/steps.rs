@@ -64,6 +64,7 @@ impl Turn<'_> {
         let unknown = || Fact::unknown(now, "the certificate has no names");
         let facts = GateFacts {
             zone_ready: worst(places.iter().map(|place| place.zone_ready.clone())).unwrap_or_else(unknown),
+            place_free: worst(places.iter().map(|place| place.free.clone())).unwrap_or_else(unknown),
             delegated: worst(places.into_iter().map(|place| place.delegated)).unwrap_or_else(unknown),
             caa,
             renewal_due: self.case.flaw(Some(&issuer.directory), now).is_none(),

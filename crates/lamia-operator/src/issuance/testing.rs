@@ -159,6 +159,7 @@ pub(crate) struct State {
     wishes: BTreeMap<String, (bool, Vec<ChallengeRecord>)>,
     pub(crate) dns_is_stuck: bool,
     pub(crate) zone_ready: bool,
+    pub(crate) challenge_is_taken: bool,
     pub(crate) delegated: bool,
     pub(crate) caa: Option<CaaVerdict>,
 }
@@ -193,6 +194,7 @@ impl World {
             wishes: BTreeMap::new(),
             dns_is_stuck: false,
             zone_ready: true,
+            challenge_is_taken: false,
             delegated: true,
             caa: None,
         };

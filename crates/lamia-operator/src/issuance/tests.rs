@@ -256,8 +256,9 @@ async fn told(world: &Arc<World>) -> (CertificateReason, Option<String>, Timesta
 #[tokio::test]
 async fn each_fault_ends_in_a_clear_condition_and_spends_no_more_than_it_must() {
     type Break = fn(&World);
-    let table: [(&str, Break, CertificateReason, usize); 8] = [
+    let table: [(&str, Break, CertificateReason, usize); 9] = [
         ("no zone", |world| world.lock().zone_ready = false, CertificateReason::AwaitingDNS, 0),
+        ("a CNAME there", |world| world.lock().challenge_is_taken = true, CertificateReason::ForeignRecord, 0),
         ("not delegated", |world| world.lock().delegated = false, CertificateReason::AwaitingDNS, 0),
         (
             "CAA forbids",
@@ -297,6 +298,7 @@ async fn each_fault_ends_in_a_clear_condition_and_spends_no_more_than_it_must() 
         {
             let mut state = world.lock();
             (state.zone_ready, state.delegated, state.caa, state.issuer_ready) = (true, true, None, true);
+            state.challenge_is_taken = false;
             (state.ca_is_down, state.ca_problem, state.fails_validation) = (false, None, None);
         }
         Process::start(&world).settle().await;

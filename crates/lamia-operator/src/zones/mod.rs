@@ -31,7 +31,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use lamia_core::delegation::ZoneContent;
-use lamia_core::dns::admit::Subject;
+use lamia_core::dns::admit::{Subject, challenge_alias};
 use lamia_core::dns::ownership::{Identity, Whose, whose};
 use lamia_core::dns::plan::ZonePlan;
 use lamia_core::dns::safety::SafetyRules;
@@ -287,6 +287,12 @@ impl ZoneWorkers {
     pub fn whose(&self, domain: &Fqdn, name: &Fqdn) -> Option<Whose> {
         let identity = &self.inner.shared.config.identity;
         self.known(domain)?.with(|book| book.records().map(|records| whose(name, records, identity)))
+    }
+
+    /// What stands in the way of a challenge at this name, as last read; `None` if nothing, or before the zone has been read.
+    #[must_use]
+    pub fn challenge_obstacle(&self, domain: &Fqdn, name: &Fqdn) -> Option<String> {
+        self.known(domain)?.with(|book| book.records().and_then(|records| challenge_alias(name, records)))
     }
 
     /// What tells this zone from another of its name, as last read; `None` before the zone has been read.

@@ -12,6 +12,7 @@ impl ChallengeDns for World {
         ChallengePlace {
             record: name.child("_acme-challenge").expect("a name"),
             zone_ready: fact(state.zone_ready, "the zone is not there"),
+            free: fact(!state.challenge_is_taken, "a CNAME stands there"),
             delegated: fact(state.delegated, "the parent names nobody"),
         }
     }
