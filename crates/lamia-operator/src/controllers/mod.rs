@@ -14,7 +14,8 @@ use tokio::task::JoinSet;
 
 use crate::queue::WorkQueue;
 
-/// Works through a queue with `workers` turns at once, until the queue is closed. A turn never panics the others.
+/// Works through a queue with `workers` turns at once, until the queue is closed. A turn never panics the others, and a
+/// queue that is never empty leaves room for everything else that runs.
 pub(crate) async fn work<K, F, Turn>(queue: WorkQueue<K>, workers: usize, turn: F)
 where
     K: Ord + Clone + Send + Sync + 'static,
@@ -27,6 +28,9 @@ where
         tasks.spawn(async move {
             while let Some(item) = queue.pop().await {
                 turn((*item).clone()).await;
+                drop(item);
+                // Turns that wait for nothing would keep the thread from all other tasks.
+                tokio::task::yield_now().await;
             }
         });
     }
@@ -44,4 +48,23 @@ pub(crate) fn zone_reason(error: &ProviderError) -> Because<ZoneReason> {
         ErrorKind::Unavailable | ErrorKind::Protocol | ErrorKind::Conflict => ZoneReason::ProviderError,
     };
     Because::new(reason, error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_key_that_is_always_due_leaves_room_for_others() {
+        let queue = WorkQueue::new();
+        queue.add("busy");
+        let again = queue.clone();
+        let working = tokio::spawn(work(queue.clone(), 2, move |key| {
+            again.add(key);
+            std::future::ready(())
+        }));
+        let closing = tokio::spawn(async move { queue.close() });
+        closing.await.expect("it has had its turn");
+        working.await.expect("the work ends with the queue");
+    }
 }

@@ -95,7 +95,9 @@ impl HostController {
             (probe.outcome, probe.misses, probe.next) = (None, 0, None);
         }
         let due = !probe.running && probe.next.is_none_or(|next| next <= now);
-        probe.running |= due;
+        if due {
+            (probe.running, probe.next) = (true, None);
+        }
         due
     }
 

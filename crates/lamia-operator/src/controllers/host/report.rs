@@ -71,9 +71,9 @@ impl HostController {
                 Some(gateway)
             },
         };
-        let gateway_failed = seen.gateway.as_ref().is_some_and(|because| because.reason == GatewayReason::Applying);
+        let gateway = seen.gateway.as_ref().map(|because| because.reason);
         self.write(input, &seen, now);
-        self.look_again(input, now, gateway_failed, certificate);
+        self.look_again(input, now, gateway);
     }
 
     fn certificate_status(&self, plan: &HostPlan, certificate: Option<&CertificateState>) -> Option<CertificateStatus> {
@@ -140,21 +140,17 @@ impl HostController {
         }
     }
 
-    /// What nobody else wakes this host for: a write that failed, a probe that is due.
-    fn look_again(
-        &self,
-        input: &HostInput,
-        now: Timestamp,
-        gateway_failed: bool,
-        certificate: Option<&CertificateState>,
-    ) {
-        let outcome = if gateway_failed {
+    /// What nobody else wakes this host for: a write that failed, a probe that is due. Not the certificate's next look: that
+    /// one's own controller takes it, and wakes the host with what it sees.
+    fn look_again(&self, input: &HostInput, now: Timestamp, gateway: Option<GatewayReason>) {
+        let outcome = if gateway == Some(GatewayReason::Applying) {
             Outcome::Temporary { attempt: self.failed_turn(&input.key, true), retry_after: None }
         } else {
             self.failed_turn(&input.key, false);
-            let probe = self.world.lock().hosts.get(&input.key).and_then(|entry| entry.probe.next);
-            let certificate = certificate.and_then(|state| state.next_check);
-            Outcome::Settled { until: [probe, certificate].into_iter().flatten().min() }
+            // Nobody looks at what was not delivered, so an instant that has passed would come up again and again.
+            let delivered = gateway == Some(GatewayReason::Delivered);
+            let probe = || self.world.lock().hosts.get(&input.key).and_then(|entry| entry.probe.next);
+            Outcome::Settled { until: delivered.then(probe).flatten() }
         };
         let seed = u64::from_ne_bytes(std::array::from_fn(|at| input.uid.as_bytes().get(at).copied().unwrap_or(0)));
         if let Some(at) = requeue(outcome, now, seed) {
