@@ -1,15 +1,21 @@
 //! What the end-to-end tests share.
+//!
+//! [`Setup`] is a stage with the operator on it; [`conditions`] waits for what objects say; [`visitor`] asks a site as its visitors
+//! do. Nothing here sleeps: everything waits on a condition, and says what stood there instead when it does not come.
+
+pub mod conditions;
+mod running;
+mod setup;
+pub mod visitor;
 
 use std::future::Future;
 use std::time::{Duration, Instant};
 
-use kube::runtime::wait::await_condition;
-use kube::{Api, Client};
-use lamia_api::SecuredHost;
 use lamia_sandbox::servers::Binary;
-use lamia_sandbox::stage::Stage;
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
+
+pub use self::conditions::{PATIENCE, host_is};
+pub use self::running::Running;
+pub use self::setup::{PROVIDER, Setup};
 
 /// How long anything may take on a machine that does much else.
 const WITHIN: Duration = Duration::from_secs(60);
@@ -28,6 +34,19 @@ pub fn has(programs: &[Binary]) -> bool {
     true
 }
 
+/// Whether the whole stage can be set here; says what is missing.
+#[must_use]
+pub fn can_stage() -> bool {
+    has(&[
+        Binary::Etcd,
+        Binary::KubeApiServer,
+        Binary::KubeControllerManager,
+        Binary::Pebble,
+        Binary::PowerDns,
+        Binary::Envoy,
+    ])
+}
+
 /// Looks again and again until it finds what it looks for.
 ///
 /// # Panics
@@ -44,81 +63,6 @@ where
             Ok(found) => return found,
             Err(error) if began.elapsed() > WITHIN => panic!("{what}: not within {WITHIN:?}: {error:#}"),
             Err(_) => {}
-        }
-    }
-}
-/// How long a test waits for what must come.
-pub const PATIENCE: Duration = Duration::from_secs(90);
-
-/// Whether the whole stage can be set here; says what is missing.
-#[must_use]
-pub fn can_stage() -> bool {
-    has(&[
-        Binary::Etcd,
-        Binary::KubeApiServer,
-        Binary::KubeControllerManager,
-        Binary::Pebble,
-        Binary::PowerDns,
-        Binary::Envoy,
-    ])
-}
-
-/// An operator in this process. Dropped, it is told to stop.
-pub struct Running {
-    stop: CancellationToken,
-    task: JoinHandle<anyhow::Result<()>>,
-}
-
-impl Running {
-    /// The operator of this stage, with the rights of its ServiceAccount.
-    pub async fn operator(stage: &Stage) -> Self {
-        let client = stage.lamia().await.expect("a client");
-        Self::with(stage.operator_config(), client)
-    }
-
-    /// An operator with these settings.
-    #[must_use]
-    pub fn with(config: lamia_operator::Config, client: Client) -> Self {
-        let stop = CancellationToken::new();
-        let task = tokio::spawn(lamia_operator::run(config, client, stop.clone()));
-        Self { stop, task }
-    }
-
-    /// Stops it as a terminated pod stops, and waits until it has.
-    pub async fn stop(mut self) {
-        self.stop.cancel();
-        (&mut self.task).await.expect("no panic").expect("a good end");
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.stop.cancel();
-    }
-}
-
-/// Waits until a condition of a SecuredHost stands so; panics with the whole chain if it does not.
-pub async fn host_is(
-    client: &Client,
-    namespace: &str,
-    name: &str,
-    type_: &str,
-    status: &str,
-    reason: &str,
-) -> SecuredHost {
-    let hosts: Api<SecuredHost> = Api::namespaced(client.clone(), namespace);
-    let stands = |host: Option<&SecuredHost>| {
-        let conditions = host.and_then(|host| host.status.as_ref()).map(|status| &status.conditions);
-        let wanted =
-            |it: &&lamia_api::condition::Condition| it.type_ == type_ && it.status == status && it.reason == reason;
-        conditions.is_some_and(|conditions| conditions.iter().find(wanted).is_some())
-    };
-    match tokio::time::timeout(PATIENCE, await_condition(hosts.clone(), name, stands)).await {
-        Ok(found) => found.expect("watched").expect("there"),
-        Err(_) => {
-            let host = hosts.get(name).await.expect("there");
-            let chain = serde_json::to_string_pretty(&host.status).expect("json");
-            panic!("{namespace}/{name} never had {type_}={status}, {reason}: {chain}");
         }
     }
 }
