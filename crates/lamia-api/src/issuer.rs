@@ -158,7 +158,7 @@ pub struct ACMEIssuerStatus {
     /// The CA's certificate profiles.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub profiles: Vec<Profile>,
-    /// What is left of the budgets, the scarcest first, at most 20 of them.
+    /// The budgets of which a quarter or less is left, the scarcest first, at most 20 of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub budgets: Vec<BudgetStatus>,
     /// Conditions: `Ready`.
@@ -187,7 +187,7 @@ pub struct BudgetStatus {
     /// What it counts for; empty for the account.
     #[serde(default)]
     pub scope: String,
-    /// How many are left now.
+    /// How many are left: at most so many, in tenths of `of`; 0 when none is.
     pub left: u32,
     /// Of how many.
     pub of: u32,

@@ -35,6 +35,10 @@ pub const FAILED_VALIDATIONS: Limit = Limit { count: 5, per_seconds: 3_600 };
 const REFUSALS_UNTIL_ALL_WAIT: u32 = 3;
 /// The most budgets that a status shows.
 const MOST_SHOWN: usize = 20;
+/// A budget is scarce when this part of it or less is left: a quarter.
+const SCARCE: u64 = 4;
+/// What is left of a scarce budget is told in these parts of it: tenths.
+const PARTS: u32 = 10;
 
 /// One token bucket: the instant at which it is full again, and no more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -262,24 +266,28 @@ impl Ledger {
         self.held_until = None;
     }
 
-    /// What is left, the scarcest first, for the ACMEIssuer's status; full budgets but the account's are left out.
+    /// The budgets of which a quarter or less is left, the scarcest first, for the ACMEIssuer's status.
+    ///
+    /// `left` is rounded up to a tenth of the budget, and is 0 only where none is left. A budget refills all the time, and
+    /// a status that told each token would be written every minute.
     #[must_use]
-    pub fn statuses(&self, now: Timestamp) -> Vec<BudgetStatus> {
-        if self.limits.unlimited {
-            return Vec::new();
-        }
-        let account = (LimitKind::NewOrders, String::new());
-        let known = self.buckets.keys().chain((!self.buckets.contains_key(&account)).then_some(&account));
-        let mut all: Vec<BudgetStatus> = known
-            .map(|(kind, scope)| self.status(*kind, scope, now))
-            .filter(|status| status.left < status.of || status.scope.is_empty())
+    pub fn scarce(&self, now: Timestamp) -> Vec<BudgetStatus> {
+        let mut scarce: Vec<BudgetStatus> = self
+            .statuses(now)
+            .filter(|status| u64::from(status.left) * SCARCE <= u64::from(status.of))
+            .map(|status| BudgetStatus { left: rounded_up(status.left, status.of), ..status })
             .collect();
-        all.sort_by(|a, b| {
+        scarce.sort_by(|a, b| {
             let (a_share, b_share) = (u64::from(a.left) * u64::from(b.of), u64::from(b.left) * u64::from(a.of));
             a_share.cmp(&b_share).then_with(|| (&a.limit, &a.scope).cmp(&(&b.limit, &b.scope)))
         });
-        all.truncate(MOST_SHOWN);
-        all
+        scarce.truncate(MOST_SHOWN);
+        scarce
+    }
+
+    /// What is left of each budget that was taken from, to the token.
+    fn statuses(&self, now: Timestamp) -> impl Iterator<Item = BudgetStatus> {
+        self.buckets.keys().map(move |(kind, scope)| self.status(*kind, scope, now)).filter(|it| it.left < it.of)
     }
 
     /// Drops buckets that are full again.
@@ -318,6 +326,12 @@ impl Ledger {
             self.buckets.entry((kind, scope)).or_insert(Bucket::FULL).take(limit, at);
         }
     }
+}
+
+/// The next tenth of a budget; of a small one, the token itself.
+fn rounded_up(left: u32, of: u32) -> u32 {
+    let part = (of / PARTS).max(1);
+    left.div_ceil(part).saturating_mul(part).min(of)
 }
 
 /// The buckets that a certificate of these names takes from: one per registrable domain, and one for the very set.

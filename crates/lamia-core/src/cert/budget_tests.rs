@@ -55,7 +55,7 @@ fn limits_can_be_set_and_lifted() {
         assert_eq!(lifted.allowance(ask(&shop), NOW), Allowance::Now);
         lifted.order_placed(ask(&shop), NOW);
     }
-    assert_eq!(lifted.statuses(NOW), []);
+    assert_eq!(lifted.scarce(NOW), []);
 }
 
 #[test]
@@ -65,10 +65,10 @@ fn a_renewal_that_replaces_is_exempt_and_leaves_no_trace() {
     burst(&mut ledger, |_| shop.clone());
     let renewal = Ask { names: &shop, replaces: true };
     assert_eq!(ledger.allowance(renewal, NOW), Allowance::Now);
-    let before = ledger.statuses(NOW);
+    let before: Vec<_> = ledger.statuses(NOW).collect();
     ledger.order_placed(renewal, NOW);
     ledger.order_failed(renewal);
-    assert_eq!(ledger.statuses(NOW), before);
+    assert_eq!(ledger.statuses(NOW).collect::<Vec<_>>(), before);
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn a_failed_order_gives_the_certificate_back_but_not_the_order() {
         ledger.order_placed(ask(&shop), NOW);
         ledger.order_failed(ask(&shop));
     }
-    let left: Vec<(String, u32)> = ledger.statuses(NOW).into_iter().map(|b| (b.limit, b.left)).collect();
+    let left: Vec<(String, u32)> = ledger.statuses(NOW).map(|b| (b.limit, b.left)).collect();
     assert_eq!(left, [("newOrders".to_owned(), 280)]);
 }
 
@@ -123,15 +123,37 @@ fn history_of_long_ago_costs_nothing_whatever_its_order() {
     let ancient = History { names: &shop, ordered: &old, issued: &old, failed: &old };
     for histories in [[recent, ancient], [ancient, recent]] {
         let ledger = Ledger::rebuild(None, histories);
-        let spent: Vec<(String, String, u32)> =
-            ledger.statuses(NOW).into_iter().map(|b| (b.limit, b.scope, b.left)).collect();
+        let spent: Vec<(String, String, u32)> = ledger.statuses(NOW).map(|b| (b.limit, b.scope, b.left)).collect();
         let expected = [
-            ("perExactSet".to_owned(), "blog.example.org".to_owned(), 4),
             ("perRegisteredDomain".to_owned(), "example.org".to_owned(), 49),
-            ("newOrders".to_owned(), String::new(), 300),
+            ("perExactSet".to_owned(), "blog.example.org".to_owned(), 4),
         ];
         assert_eq!(spent, expected, "an order refills in 36 s, a certificate in hours");
     }
+}
+
+#[test]
+fn only_scarce_budgets_are_told_the_scarcest_first_and_not_to_the_token() {
+    let mut ledger = Ledger::new(None);
+    let shop = names(&["shop.example.org"]);
+    let told = |ledger: &Ledger, seconds| -> Vec<(String, u32, u32)> {
+        ledger.scarce(in_seconds(seconds)).into_iter().map(|it| (it.limit, it.left, it.of)).collect()
+    };
+    for _ in 0..220 {
+        ledger.take(LimitKind::NewOrders, String::new(), NOW);
+    }
+    assert_eq!(told(&ledger, 0), [], "80 of 300 are more than a quarter");
+    for _ in 0..40 {
+        ledger.take(LimitKind::NewOrders, String::new(), NOW);
+    }
+    for _ in 0..5 {
+        ledger.validation_failed(shop.iter().map(HostName::challenge_base), NOW);
+    }
+    let (failures, orders) = ("failedValidations".to_owned(), "newOrders".to_owned());
+    assert_eq!(told(&ledger, 0), [(failures.clone(), 0, 5), (orders.clone(), 60, 300)], "40 are at most 60");
+    assert_eq!(told(&ledger, 600), [(failures.clone(), 0, 5), (orders.clone(), 60, 300)], "56 are still");
+    assert_eq!(told(&ledger, 720), [(failures, 1, 5), (orders, 60, 300)]);
+    assert_eq!(told(&ledger, 1_440), [], "80 are not scarce, nor are 2 of 5");
 }
 
 #[test]

@@ -72,13 +72,13 @@ impl Budgets {
         self.change(issuer, |ledger| ledger.validation_failed(names, at));
     }
 
-    /// What is left, for the ACMEIssuer's status.
+    /// The scarce ones, for the ACMEIssuer's status; `None` before they are rebuilt: then nothing is known of them.
     #[must_use]
-    pub fn statuses(&self, issuer: &str, now: Timestamp) -> Vec<BudgetStatus> {
+    pub fn scarce(&self, issuer: &str, now: Timestamp) -> Option<Vec<BudgetStatus>> {
         let mut ledgers = self.lock();
-        let Some(account) = ledgers.get_mut(issuer) else { return Vec::new() };
+        let account = ledgers.get_mut(issuer)?;
         account.ledger.prune(now);
-        account.ledger.statuses(now)
+        Some(account.ledger.scarce(now))
     }
 
     fn change(&self, issuer: &str, change: impl FnOnce(&mut Ledger)) {
