@@ -54,11 +54,18 @@ pub fn requeue(outcome: Outcome, now: Timestamp, seed: u64) -> Option<Timestamp>
             Some(later(now, asked + asked.mul_f64(0.1 * share(seed))))
         }
         Outcome::Temporary { attempt, retry_after: None } => {
-            let doubled = FIRST.saturating_mul(1_i64 << attempt.min(30)).min(LONGEST);
-            Some(later(now, spread(doubled, seed ^ u64::from(attempt))))
+            Some(later(now, pause(attempt, SignedDuration::from_secs(LONGEST), seed)))
         }
         Outcome::Terminal => Some(later(now, spread(TERMINAL, seed))),
     }
+}
+
+/// The pause after a temporary fault: 1 s, 2 s, 4 s … `longest`, each ±10 % by the seed. `attempt`: faults in a row before
+/// this one. For those whose longest pause is not everybody's; all others ask [`requeue`].
+#[must_use]
+pub fn pause(attempt: u32, longest: SignedDuration, seed: u64) -> SignedDuration {
+    let doubled = FIRST.saturating_mul(1_i64 << attempt.min(30)).min(longest.as_secs());
+    spread(doubled, seed ^ u64::from(attempt))
 }
 
 /// So many seconds, ±10 % by the seed.
@@ -73,7 +80,7 @@ mod tests {
     const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
 
     /// Milliseconds until the next look.
-    fn pause(outcome: Outcome, seed: u64) -> Option<i128> {
+    fn until(outcome: Outcome, seed: u64) -> Option<i128> {
         requeue(outcome, NOW, seed).map(|at| at.duration_since(NOW).as_millis())
     }
 
@@ -83,8 +90,8 @@ mod tests {
 
     #[test]
     fn what_only_a_change_can_mend_is_not_looked_at_before() {
-        assert_eq!(pause(Outcome::Invalid, 1), None);
-        assert_eq!(pause(Outcome::Settled { until: None }, 1), None);
+        assert_eq!(until(Outcome::Invalid, 1), None);
+        assert_eq!(until(Outcome::Settled { until: None }, 1), None);
     }
 
     #[test]
@@ -99,12 +106,20 @@ mod tests {
     fn pauses_double_are_spread_and_end_at_five_minutes() {
         for (attempt, seconds) in [(0, 1), (1, 2), (2, 4), (8, 256), (9, 300), (60, 300), (u32::MAX, 300)] {
             for seed in 0..50 {
-                let pause = pause(temporary(attempt), seed).expect("a time");
+                let pause = until(temporary(attempt), seed).expect("a time");
                 assert!((seconds * 900..=seconds * 1_100).contains(&pause), "{attempt}: {pause} ms");
             }
         }
-        let distinct: std::collections::BTreeSet<_> = (0..50).map(|seed| pause(temporary(8), seed)).collect();
+        let distinct: std::collections::BTreeSet<_> = (0..50).map(|seed| until(temporary(8), seed)).collect();
         assert!(distinct.len() > 40, "those that failed together come back apart");
+    }
+
+    #[test]
+    fn whoever_must_not_wait_so_long_says_how_long_at_most() {
+        for (attempt, seconds) in [(0, 1), (5, 32), (6, 60), (u32::MAX, 60)] {
+            let pause = pause(attempt, SignedDuration::from_secs(60), 7).as_millis();
+            assert!((seconds * 900..=seconds * 1_100).contains(&pause), "{attempt}: {pause} ms");
+        }
     }
 
     #[test]
@@ -112,7 +127,7 @@ mod tests {
         for (asked, least, most) in [(30, 30, 33), (0, 1, 2), (-5, 1, 2), (1_000_000, 86_400, 95_040)] {
             let outcome = Outcome::Temporary { attempt: 9, retry_after: Some(SignedDuration::from_secs(asked)) };
             for seed in 0..50 {
-                let pause = pause(outcome, seed).expect("a time");
+                let pause = until(outcome, seed).expect("a time");
                 assert!((least * 1_000..=most * 1_000).contains(&pause), "{asked}: {pause} ms");
             }
         }
@@ -120,7 +135,7 @@ mod tests {
 
     #[test]
     fn what_somebody_must_mend_elsewhere_is_looked_at_slowly() {
-        let pause = pause(Outcome::Terminal, 7).expect("a time");
+        let pause = until(Outcome::Terminal, 7).expect("a time");
         assert!((810_000..=990_000).contains(&pause), "{pause} ms");
     }
 }

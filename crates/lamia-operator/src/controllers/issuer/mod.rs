@@ -1,8 +1,9 @@
 //! ACMEIssuer → an account at the CA that can be used, and what is left of its budgets.
 //!
 //! The account's key is stored before the account is opened, so no account is ever lost. An account that is open stays
-//! in use while its spec and credentials do; a CA that can't be reached is tried again with growing pauses.
+//! in use until another one is (`entry`); a CA that can't be reached is tried again with growing pauses.
 
+mod entry;
 mod key;
 mod report;
 
@@ -10,28 +11,29 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use kube::Client;
-use lamia_api::issuer::{ACMEIssuer, ACMEIssuerSpec, ACMEIssuerStatus};
+use lamia_api::issuer::{ACMEIssuer, ACMEIssuerSpec};
 use lamia_core::host::ObjectKey;
 use lamia_core::host::reason::{Because, CertificateReason};
+use lamia_core::requeue::pause;
 use lamia_providers::acme::{self, AcmeAccount, AcmeConfig, DEFAULT_DEADLINE, ExternalAccountBinding};
 
 use crate::clock::Clock;
 use crate::credentials::{self, credential_for};
-use crate::issuance::{Budgets, Issuer, Issuers};
+use crate::issuance::{Budgets, Issuer, Issuers, seed};
 use crate::outward::Outward;
 use crate::queue::WorkQueue;
 use crate::status_writer::StatusWriter;
 use crate::watch::Change;
 use crate::world::cluster::key_of;
+use entry::Entry;
 use report::Trouble;
 
 /// How often what is left of the budgets is told.
 const RECHECK: Duration = Duration::from_secs(60);
-/// How long until a CA that fails is tried again: doubled each time, up to [`RETRY_MOST`].
-const RETRY_FIRST: Duration = Duration::from_secs(1);
-/// The longest wait between tries.
-const RETRY_MOST: Duration = Duration::from_secs(300);
+/// The longest wait between tries at a CA that fails.
+const RETRY_MOST: SignedDuration = SignedDuration::from_mins(5);
 
 /// The controller of ACMEIssuers. Clones share it.
 #[derive(Clone)]
@@ -51,16 +53,6 @@ pub(crate) struct IssuerController {
 #[derive(Clone, Default)]
 pub(crate) struct Known(Arc<Mutex<BTreeMap<String, Entry>>>);
 
-#[derive(Clone)]
-struct Entry {
-    generation: i64,
-    spec: Arc<ACMEIssuerSpec>,
-    status: Arc<ACMEIssuerStatus>,
-    account: Option<Arc<dyn AcmeAccount>>,
-    trouble: Option<Trouble>,
-    failures: u32,
-}
-
 impl Known {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Entry>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -74,19 +66,7 @@ impl Issuers for Known {
             let text = format!("there is no ACMEIssuer {name}; create it, or name another one");
             return Err(Because::new(CertificateReason::NoIssuer, text));
         };
-        let Some(account) = &entry.account else {
-            let text = match &entry.trouble {
-                Some(trouble) => format!("ACMEIssuer {name}: {}", trouble.message),
-                None => format!("waits for ACMEIssuer {name} to open its account"),
-            };
-            return Err(Because::new(CertificateReason::IssuerNotReady, text));
-        };
-        Ok(Issuer {
-            account: account.clone(),
-            directory: entry.spec.directory.clone(),
-            profile: entry.spec.profile.clone(),
-            limits: entry.spec.limits.clone(),
-        })
+        entry.issuer(name)
     }
 }
 
@@ -110,22 +90,11 @@ impl IssuerController {
 
     fn applied(&self, object: &ACMEIssuer) {
         let name = key_of(object).name;
-        let generation = object.metadata.generation.unwrap_or_default();
         let mut issuers = self.known.lock();
-        let same = issuers.get(&name).filter(|entry| entry.generation == generation).cloned();
-        let is_news = same.is_none();
-        let status = Arc::new(object.status.clone().unwrap_or_default());
-        let entry = match same {
-            Some(entry) => Entry { status, ..entry },
-            None => Entry {
-                generation,
-                spec: Arc::new(object.spec.clone()),
-                status,
-                account: None,
-                trouble: None,
-                failures: 0,
-            },
-        };
+        let earlier = issuers.remove(&name);
+        let before = earlier.as_ref().map(|earlier| earlier.generation);
+        let entry = Entry::of(object, earlier);
+        let is_news = before != Some(entry.generation);
         issuers.insert(name.clone(), entry);
         if is_news {
             self.queue.add(name);
@@ -140,34 +109,30 @@ impl IssuerController {
     /// A credential of this issuer changed: its account is opened anew.
     pub(crate) fn wake(&self, name: &str) {
         if let Some(entry) = self.known.lock().get_mut(name) {
-            (entry.account, entry.failures) = (None, 0);
+            entry.open_anew();
         }
         self.queue.add(name.to_owned());
     }
 
-    /// One turn for one ACMEIssuer; `true` if it became usable, or unusable.
+    /// One turn for one ACMEIssuer; `true` if its account was opened, or it became unusable.
     pub(crate) async fn reconcile(&self, name: &str) -> bool {
         let Some(entry) = self.known.lock().get(name).cloned() else { return true };
-        let was_usable = entry.account.is_some();
-        let (account, trouble) = match entry.account.clone() {
-            Some(account) => (Some(account), None),
-            None => match self.open(name, &entry.spec).await {
-                Ok(account) => (Some(account), None),
-                Err(trouble) => (None, Some(trouble)),
-            },
-        };
-        let failures = if account.is_some() { 0 } else { entry.failures.saturating_add(1) };
-        let delay = if account.is_some() { RECHECK } else { (RETRY_FIRST * (1 << failures.min(9))).min(RETRY_MOST) };
-        let is_usable = account.is_some();
+        let opened = if entry.is_open() { None } else { Some(self.open(name, &entry.spec).await) };
+        let is_news = opened.as_ref().is_some_and(Result::is_ok);
         let told = {
             let mut issuers = self.known.lock();
-            let Some(now) = issuers.get_mut(name).filter(|now| now.generation == entry.generation) else { return true };
-            (now.account, now.trouble, now.failures) = (account, trouble, failures);
+            let Some(now) = issuers.get_mut(name) else { return true };
+            if let Some(opened) = opened {
+                if now.generation != entry.generation {
+                    return true;
+                }
+                now.came_to(entry.revision, opened);
+            }
             now.clone()
         };
         self.report(name, &told);
-        self.queue.add_after(name.to_owned(), delay);
-        is_usable != was_usable
+        self.queue.add_after(name.to_owned(), next_look(name, &told));
+        is_news || (entry.account.is_some() && told.account.is_none())
     }
 
     async fn open(&self, name: &str, spec: &ACMEIssuerSpec) -> Result<Arc<dyn AcmeAccount>, Trouble> {
@@ -196,5 +161,13 @@ impl IssuerController {
         let account = opened.map_err(|error| Trouble::at_the_ca(name, &error))?;
         tracing::info!(issuer = name, account = account.uri(), "ACME account is open");
         Ok(self.outward.account(account))
+    }
+}
+
+/// How long until the next turn.
+fn next_look(name: &str, entry: &Entry) -> Duration {
+    match entry.failures.checked_sub(1) {
+        Some(before) => pause(before, RETRY_MOST, seed(name)).unsigned_abs(),
+        None => RECHECK,
     }
 }

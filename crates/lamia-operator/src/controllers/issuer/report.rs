@@ -6,13 +6,11 @@ use lamia_core::host::ObjectKey;
 use lamia_core::host::reason::Truth;
 use lamia_providers::acme::AcmeError;
 
-use super::{Entry, IssuerController};
+use super::IssuerController;
+use super::entry::Entry;
 use crate::condition::settle;
 use crate::credentials::CredentialError;
 use crate::status_writer::Urgency;
-
-/// The most budgets that a status shows.
-const SHOWN_BUDGETS: usize = 20;
 
 /// Why an issuer can't be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,14 +107,8 @@ impl IssuerController {
     pub(super) fn report(&self, name: &str, entry: &Entry) {
         let now = self.clock.now();
         let earlier = &entry.status;
-        let (truth, reason, message) = match &entry.trouble {
-            None => (Truth::True, "AccountOpen", "the account at the CA is open"),
-            Some(trouble) if trouble.passes => (Truth::Unknown, trouble.reason, trouble.message.as_str()),
-            Some(trouble) => (Truth::False, trouble.reason, trouble.message.as_str()),
-        };
-        let condition = settle(&earlier.conditions, READY, truth, reason, message, entry.generation, now);
-        let mut budgets = self.budgets.statuses(name, now);
-        budgets.truncate(SHOWN_BUDGETS);
+        let (truth, reason, message) = standing(entry);
+        let condition = settle(&earlier.conditions, READY, truth, reason, &message, entry.generation, now);
         let directory = entry.account.as_ref().map(|account| account.directory());
         let status = ACMEIssuerStatus {
             observed_generation: Some(entry.generation),
@@ -129,10 +121,26 @@ impl IssuerController {
                 };
                 it.profiles.iter().map(profile).collect()
             }),
-            budgets,
+            // Before they are rebuilt, after a start, the last status stands.
+            budgets: self.budgets.scarce(name, now).unwrap_or_else(|| earlier.budgets.clone()),
             conditions: vec![condition],
         };
         let urgency = Urgency::between(&earlier.conditions, &status.conditions);
         self.status.submit(&ObjectKey::new("", name), &status, urgency);
+    }
+}
+
+/// Whether the issuer is as it should be: status, reason and message of its condition.
+fn standing(entry: &Entry) -> (Truth, &'static str, String) {
+    match &entry.trouble {
+        None => (Truth::True, "AccountOpen", "the account at the CA is open".to_owned()),
+        Some(trouble) => {
+            let truth = if trouble.passes { Truth::Unknown } else { Truth::False };
+            let meanwhile = match entry.account {
+                Some(_) => "; the account that was open before stays in use",
+                None => "",
+            };
+            (truth, trouble.reason, format!("{}{meanwhile}", trouble.message))
+        }
     }
 }

@@ -8,10 +8,12 @@ mod build;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use lamia_api::condition::READY;
 use lamia_api::provider::{DNSProvider, DNSProviderSpec, DNSProviderStatus};
 use lamia_core::host::ObjectKey;
 use lamia_core::host::reason::{Because, ConditionReason, ZoneReason};
+use lamia_core::requeue::pause;
 use lamia_providers::dns::{DnsProvider, ProviderZone};
 use lamia_providers::secret::Secret;
 
@@ -19,6 +21,7 @@ use super::zone_reason;
 use crate::clock::Clock;
 use crate::condition::settle;
 use crate::credentials::{self, credential_for};
+use crate::issuance::seed;
 use crate::outward::Outward;
 use crate::queue::WorkQueue;
 use crate::status_writer::{StatusWriter, Urgency};
@@ -27,10 +30,8 @@ use crate::world::provider::FoundProvider;
 
 /// How often a working provider is asked for its zones again.
 const RECHECK: Duration = Duration::from_secs(600);
-/// How long until a provider that fails is tried again: doubled each time, up to [`RETRY_MOST`].
-const RETRY_FIRST: Duration = Duration::from_secs(1);
-/// The longest wait between tries.
-const RETRY_MOST: Duration = Duration::from_secs(60);
+/// The longest wait between tries at a provider that fails: hosts of all its zones wait for it.
+const RETRY_MOST: SignedDuration = SignedDuration::from_mins(1);
 /// The most zones that a status lists.
 const LISTED_ZONES: usize = 100;
 
@@ -76,8 +77,8 @@ impl ProviderController {
             entry.failures
         };
         (self.changed)(&name);
-        let delay = if works { RECHECK } else { (RETRY_FIRST * (1 << tries.min(6))).min(RETRY_MOST) };
-        self.queue.add_after(name, delay);
+        let failed = tries.checked_sub(1).map(|before| pause(before, RETRY_MOST, seed(&name)).unsigned_abs());
+        self.queue.add_after(name, failed.unwrap_or(RECHECK));
     }
 
     /// The spec, and the provider if one that works was built from it already: a new one would count as a new credential.

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use lamia_api::provider::CreateZones;
 use lamia_core::host::reason::{Because, ZoneReason};
 use lamia_core::name::{Fqdn, registrable_domain};
+use lamia_core::requeue::pause;
 use lamia_providers::dns::{DnsProvider, ProviderZone};
 use lamia_providers::error::ProviderError;
 use tokio::time::Instant;
 
 use super::judge::Subject;
-use super::{RECHECK, RETRY_FIRST, RETRY_MOST, Turns, ZoneController};
+use super::{RECHECK, RETRY_MOST, Turns, ZoneController};
 use crate::controllers::zone_reason;
+use crate::issuance::seed;
 use crate::world::provider::ProviderEntry;
 use crate::world::zone::ZoneFacts;
 
@@ -37,7 +39,7 @@ impl ZoneController {
             }
             Err(because) => {
                 tracing::info!(zone = name, reason = ?because.reason, because.message, "zone can't be used");
-                let delay = (RETRY_FIRST * (1 << turns.failures.min(6))).min(RETRY_MOST);
+                let delay = pause(turns.failures, RETRY_MOST, seed(name)).unsigned_abs();
                 *turns =
                     Turns { provider: Instant::now() + delay, failures: turns.failures.saturating_add(1), ..*turns };
                 facts.ready = Some(because);

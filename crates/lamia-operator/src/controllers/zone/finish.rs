@@ -33,7 +33,7 @@ impl ZoneController {
             return;
         }
         if subject.entry.spec.deletion_policy == DeletionPolicy::Delete && !self.remove_from_provider(subject).await {
-            return self.queue.add_after(name.to_owned(), RETRY_MOST);
+            return self.queue.add_after(name.to_owned(), RETRY_MOST.unsigned_abs());
         }
         self.set_finalizer(name, false).await;
     }

@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use lamia_api::zone::{DelegationStatus, HeldWithdrawals, RecordCounts, Zone, ZoneStatus};
 use lamia_core::host::ObjectKey;
 use lamia_core::host::reason::{Because, ConditionReason, Truth, ZoneReason};
@@ -36,10 +37,8 @@ use crate::zones::{Mode, ZoneBinding, ZoneWorkers};
 
 /// How often a zone that is there is looked for again.
 const RECHECK: Duration = Duration::from_secs(600);
-/// How long until a look that failed is repeated: doubled each time, up to [`RETRY_MOST`].
-const RETRY_FIRST: Duration = Duration::from_secs(1);
-/// The longest wait between looks that fail.
-const RETRY_MOST: Duration = Duration::from_secs(60);
+/// The longest wait between looks that fail: hosts of the zone wait for it.
+const RETRY_MOST: SignedDuration = SignedDuration::from_mins(1);
 
 /// The controller of Zones.
 #[derive(Clone)]
