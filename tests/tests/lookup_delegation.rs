@@ -57,7 +57,12 @@ impl World {
     async fn start() -> Self {
         let places = Places::free();
         let zones = vec!["net".to_owned(), "example".to_owned()];
-        let options = ParentZoneOptions { address: Some(places.parent), dns_port: Some(places.port), zones };
+        let options = ParentZoneOptions {
+            address: Some(places.parent),
+            dns_port: Some(places.port),
+            zones,
+            ..ParentZoneOptions::default()
+        };
         let parent = ParentZone::start(options).await.expect("the parent starts");
         let options = ResolverOptions { roots: parent.roots(), dns_port: places.port, ..ResolverOptions::default() };
         let resolver = Resolver::start(options).await.expect("the resolver starts");

@@ -23,7 +23,12 @@ impl World {
         let addresses = [loopback::address(), loopback::address()];
         let dns_port = loopback::shared_port(&addresses).expect("a free port");
         let zones_above = vec!["net".to_owned(), "example".to_owned()];
-        let options = ParentZoneOptions { address: Some(addresses[0]), dns_port: Some(dns_port), zones: zones_above };
+        let options = ParentZoneOptions {
+            address: Some(addresses[0]),
+            dns_port: Some(dns_port),
+            zones: zones_above,
+            ..ParentZoneOptions::default()
+        };
         let parent = ParentZone::start(options).await.expect("the parent");
         let options = NameServerOptions {
             address: Some(addresses[1]),
@@ -138,8 +143,12 @@ async fn a_thousand_hosts_are_asked_for_at_once() {
     const HOSTS: usize = 1000;
     let addresses = [loopback::address(), loopback::address()];
     let dns_port = loopback::shared_port(&addresses).expect("a free port");
-    let options =
-        ParentZoneOptions { address: Some(addresses[0]), dns_port: Some(dns_port), zones: vec!["net".into()] };
+    let options = ParentZoneOptions {
+        address: Some(addresses[0]),
+        dns_port: Some(dns_port),
+        zones: vec!["net".into()],
+        ..ParentZoneOptions::default()
+    };
     let parent = ParentZone::start(options).await.expect("the parent");
     let options =
         PowerDnsOptions { address: Some(addresses[1]), dns_port: Some(dns_port), ..PowerDnsOptions::default() };

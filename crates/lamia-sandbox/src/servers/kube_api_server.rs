@@ -78,7 +78,13 @@ impl KubeApiServer {
         let directory = Directory::open(own, "kube-apiserver")?;
         let tls = TlsPair::in_directory(&directory, "kube-apiserver", ip)?;
         let admin_token = directory.once("admin.token", || Ok(HEXLOWER.encode(&rand::random::<[u8; 16]>())))?;
-        let access = Access { server: format!("https://{address}"), ca: &tls.ca, user: ADMIN, token: &admin_token };
+        let access = Access {
+            server: format!("https://{address}"),
+            ca: &tls.ca,
+            user: ADMIN,
+            token: &admin_token,
+            namespace: "default",
+        };
         let kubeconfig = directory.write("kubeconfig", access.kubeconfig())?;
         let launch = launch(program, &directory, address, &etcd, &tls, &admin_token)?;
         let process = Process::start(launch, directory)?;
@@ -97,6 +103,12 @@ impl KubeApiServer {
     #[must_use]
     pub fn kubeconfig(&self) -> &Path {
         &self.kubeconfig
+    }
+
+    /// The text of the same, where whoever names no namespace means this one.
+    #[must_use]
+    pub fn kubeconfig_for(&self, namespace: &str) -> String {
+        Access { namespace, ..self.access(ADMIN, &self.admin_token) }.kubeconfig()
     }
 
     /// A client with the administrator's rights.
@@ -191,7 +203,7 @@ impl KubeApiServer {
     }
 
     fn access<'a>(&'a self, user: &'a str, token: &'a str) -> Access<'a> {
-        Access { server: self.url(), ca: &self.ca, user, token }
+        Access { server: self.url(), ca: &self.ca, user, token, namespace: "default" }
     }
 }
 

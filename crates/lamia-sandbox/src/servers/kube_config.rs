@@ -11,12 +11,14 @@ pub(crate) struct Access<'a> {
     pub(crate) ca: &'a str,
     pub(crate) user: &'a str,
     pub(crate) token: &'a str,
+    /// The namespace of whoever names none.
+    pub(crate) namespace: &'a str,
 }
 
 impl Access<'_> {
     /// The file's text.
     pub(crate) fn kubeconfig(&self) -> String {
-        let Self { server, ca, user, token } = self;
+        let Self { server, ca, user, token, namespace } = self;
         let ca = BASE64.encode(ca.as_bytes());
         format!(
             "apiVersion: v1
@@ -36,6 +38,7 @@ contexts:
   context:
     cluster: sandbox
     user: {user}
+    namespace: {namespace}
 "
         )
     }

@@ -44,8 +44,11 @@ pub use pebble::{Pebble, PebbleOptions};
 pub use power_dns::{PowerDns, PowerDnsOptions};
 pub use served_zone::{ServedZone, TsigKey};
 
+pub(crate) use directory::write_private;
+pub(crate) use process::end_leftovers_below;
+
 /// A client for the servers' HTTP interfaces, with rustls on ring.
-fn http_client() -> anyhow::Result<reqwest::Client> {
+pub(crate) fn http_client() -> anyhow::Result<reqwest::Client> {
     Ok(http_client_builder().build()?)
 }
 

@@ -3,11 +3,13 @@
 //!
 //! It refers to what is delegated (RFC 1034 §4.3.2: no authority, NS and glue), answers DS itself (RFC 4035 §3.1.4.1), and has
 //! authority for the rest. It holds whole zones in memory, a change is seen by the next question, and there are no wildcards.
+//! In a state directory it keeps the delegations (NS and glue), and nothing else.
 //! Where nothing else serves the provider's name servers' names (`ns1.dns.example`), they are records here.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use anyhow::{Context as _, ensure};
 use hickory_proto::dnssec::rdata::{DNSSECRData, DS};
@@ -15,15 +17,23 @@ use hickory_proto::op::{Query, ResponseCode};
 use hickory_proto::rr::rdata::{A, AAAA, NS, SOA};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 
+use super::directory::Directory;
 use super::dns_service::{Answers, DnsService, Reply};
 use super::loopback;
 
 /// How long what the parent says may be kept, in seconds. Short: a person watches.
 const TTL: u32 = 1;
+/// The file of the delegations in a state directory.
+const DELEGATIONS: &str = "delegations.json";
+
+/// Zone → name server → glue.
+type Delegations = BTreeMap<String, BTreeMap<String, Vec<IpAddr>>>;
 
 /// How a parent is started.
 #[derive(Debug, Clone, Default)]
 pub struct ParentZoneOptions {
+    /// Where its delegations are kept. None: they go with it.
+    pub directory: Option<PathBuf>,
     /// Its address on loopback. None: one of its own.
     pub address: Option<Ipv4Addr>,
     /// The DNS port, to share one with other name servers. None: a free one.
@@ -37,13 +47,14 @@ pub struct ParentZoneOptions {
 pub struct ParentZone {
     service: DnsService,
     zones: Arc<Zones>,
+    kept: Option<(Directory, Mutex<Delegations>)>,
 }
 
 impl ParentZone {
     /// Starts the server.
     ///
     /// # Errors
-    /// If a zone's name is none, or the address can't be bound.
+    /// If a zone's name is none, the address can't be bound, or what is kept can't be read.
     pub async fn start(options: ParentZoneOptions) -> anyhow::Result<Self> {
         let address = options.address.unwrap_or_else(loopback::address);
         let port = options.dns_port.map_or_else(|| loopback::port(address), Ok)?;
@@ -55,8 +66,13 @@ impl ParentZone {
             zones.set(apex, RecordType::NS, vec![RData::NS(NS(server.clone()))]);
             zones.set_addresses(&server, &[IpAddr::V4(address)]);
         }
+        let kept = options.directory.map(kept_delegations).transpose()?;
+        for (zone, servers) in kept.iter().flat_map(|(_, delegations)| delegations) {
+            zones.delegate(zone, servers)?;
+        }
         let service = DnsService::start(SocketAddr::from((address, port)), Arc::clone(&zones)).await?;
-        Ok(Self { service, zones })
+        let kept = kept.map(|(directory, delegations)| (directory, Mutex::new(delegations)));
+        Ok(Self { service, zones, kept })
     }
 
     /// Where DNS is answered, by UDP and TCP.
@@ -76,30 +92,22 @@ impl ParentZone {
     /// none where it is elsewhere.
     ///
     /// # Errors
-    /// If a name is none, or the zone is not below one served here.
+    /// If a name is none, the zone is not below one served here, or the delegation can't be kept.
     pub fn set_delegation(&self, zone: &str, name_servers: &[(&str, &[IpAddr])]) -> anyhow::Result<()> {
-        let zone = self.zones.below(zone)?;
-        let servers: Vec<(Name, &[IpAddr])> =
-            name_servers.iter().map(|(server, glue)| Ok((name(server)?, *glue))).collect::<anyhow::Result<_>>()?;
-        let targets = servers.iter().map(|(server, _)| RData::NS(NS(server.clone()))).collect();
-        self.zones.set(&zone, RecordType::NS, targets);
-        for (server, glue) in &servers {
-            if self.zones.apex_of(server).is_some() && !glue.is_empty() {
-                self.zones.set_addresses(server, glue);
-            }
-        }
-        Ok(())
+        let servers = name_servers.iter().map(|(server, glue)| ((*server).to_owned(), glue.to_vec())).collect();
+        self.zones.delegate(zone, &servers)?;
+        self.keep(|delegations| drop(delegations.insert(zone.to_owned(), servers)))
     }
 
     /// Takes a delegation away, with its DS records: nobody has registered the zone.
     ///
     /// # Errors
-    /// If the zone is not below one served here.
-    pub fn remove_delegation(&self, zone: &str) -> anyhow::Result<()> {
-        let zone = self.zones.below(zone)?;
+    /// If the zone is not below one served here, or the change can't be kept.
+    pub fn remove_delegation(&self, given: &str) -> anyhow::Result<()> {
+        let zone = self.zones.below(given)?;
         self.zones.set(&zone, RecordType::NS, Vec::new());
         self.zones.set(&zone, RecordType::DS, Vec::new());
-        Ok(())
+        self.keep(|delegations| drop(delegations.remove(given)))
     }
 
     /// Sets the DS records of a delegated zone; none takes them away.
@@ -132,6 +140,23 @@ impl ParentZone {
         let text = |data: &RData| data.to_string().trim_end_matches('.').to_owned();
         Ok(self.zones.records(&zone, RecordType::NS).iter().map(|record| text(&record.data)).collect())
     }
+
+    /// Writes a change of the delegations into the state directory, if there is one.
+    fn keep(&self, change: impl FnOnce(&mut Delegations)) -> anyhow::Result<()> {
+        let Some((directory, delegations)) = &self.kept else { return Ok(()) };
+        let mut delegations = delegations.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut delegations);
+        directory.write(DELEGATIONS, serde_json::to_string_pretty(&*delegations)?).map(drop)
+    }
+}
+
+/// The delegations that the directory keeps; at first none.
+fn kept_delegations(directory: PathBuf) -> anyhow::Result<(Directory, Delegations)> {
+    let directory = Directory::open(Some(directory), "parent")?;
+    let text = directory.once(DELEGATIONS, || Ok("{}".to_owned()))?;
+    let delegations = serde_json::from_str(&text)
+        .with_context(|| format!("{} is broken", directory.path().join(DELEGATIONS).display()))?;
+    Ok((directory, delegations))
 }
 
 /// What is served: the zones' names, and every RRset.
@@ -142,6 +167,20 @@ struct Zones {
 }
 
 impl Zones {
+    fn delegate(&self, zone: &str, servers: &BTreeMap<String, Vec<IpAddr>>) -> anyhow::Result<()> {
+        let zone = self.below(zone)?;
+        let servers: Vec<(Name, &[IpAddr])> =
+            servers.iter().map(|(server, glue)| Ok((name(server)?, glue.as_slice()))).collect::<anyhow::Result<_>>()?;
+        let targets = servers.iter().map(|(server, _)| RData::NS(NS(server.clone()))).collect();
+        self.set(&zone, RecordType::NS, targets);
+        for (server, glue) in &servers {
+            if self.apex_of(server).is_some() && !glue.is_empty() {
+                self.set_addresses(server, glue);
+            }
+        }
+        Ok(())
+    }
+
     fn set(&self, owner: &Name, record_type: RecordType, data: Vec<RData>) {
         let mut all = self.records.write().unwrap_or_else(PoisonError::into_inner);
         let sets = all.entry(owner.clone()).or_default();
@@ -313,5 +352,25 @@ mod tests {
         let zones = delegated("ns1.shop.net", [127, 1, 1, 1]);
         let none = ask(&zones, "shop.net", RecordType::DS);
         assert_eq!((none.code, none.authoritative, none.answers.len()), (ResponseCode::NoError, true, 0));
+    }
+
+    #[tokio::test]
+    async fn delegations_are_found_again_in_a_state_directory() {
+        let state = tempfile::tempdir().expect("a directory");
+        let start = || {
+            let (directory, zones) = (Some(state.path().to_owned()), vec!["net".to_owned(), "test".to_owned()]);
+            ParentZone::start(ParentZoneOptions { directory, zones, ..ParentZoneOptions::default() })
+        };
+        let first = start().await.expect("starts");
+        let glue = [IpAddr::from([127, 1, 1, 1])];
+        for zone in ["shop.net", "cart.net"] {
+            first.set_delegation(zone, &[("ns1.dns.test", &glue)]).expect("delegated");
+        }
+        first.remove_delegation("cart.net").expect("taken away");
+        drop(first);
+        let second = start().await.expect("starts");
+        assert_eq!(second.delegation("shop.net").expect("below net"), ["ns1.dns.test"]);
+        assert_eq!(second.delegation("cart.net").expect("below net"), [""; 0]);
+        assert_eq!(ask(&second.zones, "ns1.dns.test", RecordType::A).answers[0].data.to_string(), "127.1.1.1");
     }
 }

@@ -233,14 +233,23 @@ impl Drop for Process {
 }
 
 /// Ends every process that was started on this directory by a starter that is gone.
-pub(crate) fn end_leftovers(directory: &Path) {
-    let mut mark = OsString::from(format!("{MARK}="));
-    mark.push(directory);
+fn end_leftovers(directory: &Path) {
+    end_marked(directory, |on| on == directory);
+}
+
+/// The same for all directories below this one: nobody but the caller may have started a server there.
+pub(crate) fn end_leftovers_below(directory: &Path) {
+    end_marked(directory, |on| on.starts_with(directory) && on != directory);
+}
+
+fn end_marked(directory: &Path, chosen: impl Fn(&Path) -> bool) {
+    let mark = format!("{MARK}=");
     let Ok(processes) = fs::read_dir("/proc") else { return };
     for entry in processes.flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
         let Ok(environment) = fs::read(entry.path().join("environ")) else { continue };
-        let ours = environment.split(|byte| *byte == 0).any(|line| line == mark.as_bytes());
+        let mut marks = environment.split(|byte| *byte == 0).filter_map(|line| line.strip_prefix(mark.as_bytes()));
+        let ours = marks.any(|on| chosen(Path::new(OsStr::from_bytes(on))));
         if ours && pid.cast_unsigned() != std::process::id() {
             tracing::info!(pid, directory = %directory.display(), "ending a server that was left running");
             let _ = nix::sys::signal::kill(Pid::from_raw(pid), Signal::SIGKILL);

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use kube::Client;
 
-use super::{DEMO_NAMESPACE, GATEWAY_NAMESPACE};
-use crate::servers::{Backend, Envoy, EnvoyOptions, loopback};
+use super::{DEMO_NAMESPACE, GATEWAY_NAMESPACE, Places};
+use crate::servers::{Backend, Envoy, EnvoyOptions};
 use crate::translator::{BackendKey, GatewayFeeder, Key, Surroundings};
 
 /// The port of the shop's Service.
@@ -26,9 +26,8 @@ pub struct Gateway {
 
 impl Gateway {
     /// Starts shops, Envoy and the feeder between it and the cluster.
-    pub(super) async fn start(client: &Client, directory: Option<PathBuf>) -> anyhow::Result<Self> {
-        let address = loopback::address();
-        let (http, https) = (loopback::port(address)?, loopback::port(address)?);
+    pub(super) async fn start(client: &Client, directory: Option<PathBuf>, places: &Places) -> anyhow::Result<Self> {
+        let (address, http, https) = (places.gateway, places.http_port, places.https_port);
         let shops = vec![Backend::start("vamp-shop", "v1").await?, Backend::start("vamp-shop", "v2").await?];
         let service = Key { namespace: DEMO_NAMESPACE.to_owned(), name: "shop".to_owned() };
         let subsets = [(None, 0), (Some("v1"), 0), (Some("v2"), 1)];

@@ -13,12 +13,12 @@
 mod gateway;
 mod istio;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use kube::Client;
 use lamia_operator::config::{Config, ProbeMode};
 use serde_json::json;
@@ -26,8 +26,8 @@ use serde_json::json;
 pub use self::gateway::Gateway;
 use crate::resolver::{Resolver, ResolverOptions};
 use crate::servers::{
-    KubeApiServer, KubeApiServerOptions, KubeControllerManager, ParentZone, ParentZoneOptions, Pebble, PebbleOptions,
-    PowerDns, PowerDnsOptions, loopback,
+    Binary, KubeApiServer, KubeApiServerOptions, KubeControllerManager, MissingBinary, ParentZone, ParentZoneOptions,
+    Pebble, PebbleOptions, PowerDns, PowerDnsOptions, loopback,
 };
 use crate::{definitions, manifests};
 
@@ -79,6 +79,21 @@ impl Default for StageOptions {
     }
 }
 
+impl StageOptions {
+    /// The directory of a server that keeps its state.
+    fn sub(&self, name: &str) -> Option<PathBuf> {
+        self.directory.as_ref().map(|directory| directory.join(name))
+    }
+
+    /// The programs that a stage starts.
+    fn programs(&self) -> Vec<Binary> {
+        let mut programs = vec![Binary::Etcd, Binary::KubeApiServer, Binary::Pebble, Binary::PowerDns, Binary::Sqlite];
+        programs.extend(self.garbage_collector.then_some(Binary::KubeControllerManager));
+        programs.extend(self.gateway.then_some(Binary::Envoy));
+        programs
+    }
+}
+
 /// A set stage. Dropped, everything on it ends.
 pub struct Stage {
     /// The CA.
@@ -106,15 +121,15 @@ impl Stage {
     /// Whatever does not start, with the last lines of its log.
     pub async fn set(options: StageOptions) -> anyhow::Result<Self> {
         lamia_providers::endpoint::install_ring();
+        find_all(&options.programs())?;
         let places = Places::choose(options.directory.as_deref())?;
-        let sub = |name: &str| options.directory.as_ref().map(|directory| directory.join(name));
+        let sub = |name: &str| options.sub(name);
         let api = KubeApiServer::start(KubeApiServerOptions {
             directory: sub("kubernetes"),
             address: Some(places.cluster),
             port: Some(places.api_port),
         });
-        let names = async { names(&options, &places, sub("powerdns"), sub("pebble")).await };
-        let (api, names) = tokio::try_join!(api, names)?;
+        let (api, names) = tokio::try_join!(api, names(&options, &places))?;
         let Names { parent, power_dns, resolver, pebble } = names;
         let admin = api.client().await?;
         let controllers = match options.garbage_collector {
@@ -123,7 +138,7 @@ impl Stage {
         };
         prepare(&admin).await?;
         let gateway = match options.gateway {
-            true => Some(Gateway::start(&admin, sub("envoy")).await?),
+            true => Some(Gateway::start(&admin, sub("envoy"), &places).await?),
             false => None,
         };
         let address = gateway.as_ref().map_or(Ipv4Addr::new(192, 0, 2, 10), Gateway::address);
@@ -232,6 +247,20 @@ impl Stage {
     }
 }
 
+/// Says all that is missing at once, before anything is started.
+fn find_all(programs: &[Binary]) -> anyhow::Result<()> {
+    let missing: Vec<MissingBinary> = programs.iter().filter_map(|program| program.find().err()).collect();
+    let Some(first) = missing.first() else { return Ok(()) };
+    let names: Vec<&str> = missing.iter().map(|it| it.program).collect();
+    let components: BTreeSet<&str> = missing.iter().map(|it| it.component).collect();
+    bail!(
+        "not found, neither in {} nor on the PATH: {}; run tools/install {}",
+        first.cache.display(),
+        names.join(", "),
+        components.into_iter().collect::<Vec<_>>().join(" ")
+    )
+}
+
 /// Addresses and ports, chosen once and kept with the state.
 #[derive(serde::Serialize, serde::Deserialize)]
 struct Places {
@@ -243,6 +272,9 @@ struct Places {
     dns_port: u16,
     pebble: Ipv4Addr,
     pebble_port: u16,
+    gateway: Ipv4Addr,
+    http_port: u16,
+    https_port: u16,
 }
 
 impl Places {
@@ -251,7 +283,7 @@ impl Places {
         if let Some(kept) = file.as_ref().and_then(|file| std::fs::read_to_string(file).ok()) {
             return serde_json::from_str(&kept).context("places.json of the state directory is broken; use --reset");
         }
-        let [cluster, parent, provider, pebble] = [(); 4].map(|()| loopback::address());
+        let [cluster, parent, provider, pebble, gateway] = [(); 5].map(|()| loopback::address());
         let places = Self {
             cluster,
             api_port: loopback::port(cluster)?,
@@ -261,6 +293,9 @@ impl Places {
             dns_port: loopback::shared_port(&[parent, provider])?,
             pebble,
             pebble_port: loopback::port(pebble)?,
+            gateway,
+            http_port: loopback::port(gateway)?,
+            https_port: loopback::port(gateway)?,
         };
         if let (Some(file), Some(directory)) = (file, directory) {
             std::fs::create_dir_all(directory).with_context(|| format!("can't make {}", directory.display()))?;
@@ -279,13 +314,10 @@ struct Names {
     pebble: Pebble,
 }
 
-async fn names(
-    options: &StageOptions,
-    places: &Places,
-    power_dns: Option<PathBuf>,
-    pebble: Option<PathBuf>,
-) -> anyhow::Result<Names> {
+async fn names(options: &StageOptions, places: &Places) -> anyhow::Result<Names> {
+    let sub = |name: &str| options.sub(name);
     let parent = ParentZone::start(ParentZoneOptions {
+        directory: sub("parent"),
         address: Some(places.parent),
         dns_port: Some(places.dns_port),
         zones: vec!["net".to_owned(), "test".to_owned()],
@@ -297,7 +329,7 @@ async fn names(
     // The domain is registered and its name servers are not set: the registry knows a name below it, so it does not deny it.
     parent.set_addresses(&format!("registered.{ZONE}"), &[IpAddr::from(places.parent)])?;
     let power_dns = PowerDns::start(PowerDnsOptions {
-        directory: power_dns,
+        directory: sub("powerdns"),
         address: Some(places.provider),
         dns_port: Some(places.dns_port),
         api_port: Some(places.provider_api_port),
@@ -312,7 +344,7 @@ async fn names(
     })
     .await?;
     let pebble = Pebble::start(PebbleOptions {
-        directory: pebble,
+        directory: sub("pebble"),
         address: Some(places.pebble),
         port: Some(places.pebble_port),
         dns_server: Some(resolver.addr()),
