@@ -25,12 +25,26 @@ pub(super) fn lines(types: &[&str], conditions: &[Condition], paint: Paint) -> S
 
 fn line(type_: &str, condition: Option<&Condition>, width: usize, paint: Paint) -> String {
     let Some(condition) = condition else { return format!("  · {type_:width$}  not looked at yet") };
-    let (mark, reason) = match condition.status.as_str() {
-        "True" => (paint.good("✓"), String::new()),
-        "False" => (paint.bad("✗"), format!("{}: ", paint.bad(&condition.reason))),
-        _ => (paint.waiting("…"), format!("{}: ", paint.waiting(&condition.reason))),
+    format!("  {} {type_:width$}  {}", mark(condition, paint), words(condition, paint))
+}
+
+/// How it stands, in a character.
+pub(super) fn mark(condition: &Condition, paint: Paint) -> String {
+    match condition.status.as_str() {
+        "True" => paint.good("✓"),
+        "False" => paint.bad("✗"),
+        _ => paint.waiting("…"),
+    }
+}
+
+/// Its message; with the reason where it does not hold.
+pub(super) fn words(condition: &Condition, paint: Paint) -> String {
+    let reason = match condition.status.as_str() {
+        "True" => return condition.message.clone(),
+        "False" => paint.bad(&condition.reason),
+        _ => paint.waiting(&condition.reason),
     };
-    format!("  {mark} {type_:width$}  {reason}{}", condition.message)
+    format!("{reason}: {}", condition.message)
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Crds => crds::run()?,
         Command::Operator(operator) => operator.run(global).await?,
         #[cfg(feature = "sandbox")]
-        Command::Sandbox(sandbox) => sandbox.run().await?,
+        Command::Sandbox(sandbox) => return sandbox.run(global).await,
         Command::Completions(completions) => completions.run()?,
         Command::Version => version::run()?,
         Command::Reference => reference::run()?,

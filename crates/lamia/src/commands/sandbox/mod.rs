@@ -1,0 +1,256 @@
+//! `lamia sandbox`: plays the whole story on this machine, with real components on loopback.
+//!
+//! Everything that is started belongs to one future. A signal drops it, at whatever point it is, and what was started
+//! ends with it.
+
+mod delegate;
+mod keyboard;
+mod signals;
+mod view;
+
+use std::cell::RefCell;
+use std::fs::File;
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result};
+use clap::{Args, Subcommand, ValueEnum};
+use lamia_sandbox::servers::Binary;
+use lamia_sandbox::stage::ZONE;
+use lamia_sandbox::state::{State, StateError};
+use lamia_sandbox::story::{Figures, Person, Play, Visit};
+use tracing_subscriber::EnvFilter;
+
+use self::keyboard::Keyboard;
+use self::signals::Signals;
+use self::view::View;
+use crate::arguments::Global;
+use crate::failure::Failure;
+use crate::output::{self, Paint};
+
+/// Watch a host go from nothing to HTTPS, on this machine.
+#[derive(Args, Clone, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct Sandbox {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// Play the registrar too, print the figures and end; exits 0 only if the host was served. Keeps no state, unless --state says where
+    #[arg(long)]
+    once: bool,
+    #[command(flatten)]
+    place: Place,
+    /// Drop the kept state and begin anew
+    #[arg(long)]
+    reset: bool,
+    /// How the figures are printed
+    #[arg(long, short, value_enum, value_name = "FORMAT", default_value_t = Output::Text)]
+    output: Output,
+}
+
+/// What can be asked of a sandbox that runs.
+#[derive(Subcommand, Clone, Debug)]
+enum Command {
+    /// Tell the running sandbox to set a zone's name servers at its registrar
+    Delegate(delegate::Delegate),
+}
+
+/// Where the state is.
+#[derive(Args, Clone, Debug)]
+struct Place {
+    /// Where state is kept; default: lamia/sandbox in $XDG_STATE_HOME, else in ~/.local/state
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+}
+
+impl Place {
+    fn directory(&self) -> Result<PathBuf> {
+        self.state.clone().map_or_else(|| State::default_directory().map_err(in_words), Ok)
+    }
+}
+
+/// How the figures are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Output {
+    Text,
+    Json,
+}
+
+impl Sandbox {
+    /// Plays the story, or speaks to a sandbox that does.
+    ///
+    /// # Errors
+    /// Something does not start, or the story does not end well.
+    pub(crate) async fn run(self, global: &Global) -> Result<ExitCode> {
+        if let Some(Command::Delegate(delegate)) = &self.command {
+            return delegate.run().await.map(|()| ExitCode::SUCCESS);
+        }
+        let mut signals = Signals::listen()?;
+        let state = self.open()?;
+        log_to(&state)?;
+        let told_at = (!state.is_temporary()).then(|| state.directory().to_owned());
+        let view = RefCell::new(View::new(Paint::for_stderr(global.color), self.advice()));
+        let mut playing = Box::pin(self.play(state, &view));
+        let signal = tokio::select! {
+            played = &mut playing => return played.map(|()| ExitCode::SUCCESS),
+            signal = signals.next() => signal,
+        };
+        view.borrow_mut().close();
+        output::talk("\nStopping …");
+        drop(playing);
+        let kept = told_at.map(|path| format!(" The next start goes on from {}.", path.display()));
+        output::talk(&format!("Every process that was started is stopped.{}", kept.unwrap_or_default()));
+        Ok(signal.exit_code())
+    }
+
+    fn open(&self) -> Result<State> {
+        if self.once && self.place.state.is_none() {
+            if self.reset {
+                let advice = "leave out --reset, or name the state to drop: --state DIR";
+                return Err(Failure::new("--once keeps no state, so there is nothing to reset", advice).into());
+            }
+            return State::temporary().map_err(in_words);
+        }
+        State::open(&self.place.directory()?, self.reset).map_err(in_words)
+    }
+
+    /// How a person sets the delegation.
+    fn advice(&self) -> String {
+        if self.once {
+            return String::new();
+        }
+        let state = self.place.state.as_ref().map(|state| format!(" --state {}", state.display())).unwrap_or_default();
+        let enter = if std::io::stdin().is_terminal() { "Press Enter to do that here, or in" } else { "In" };
+        format!("{enter} another terminal: {} sandbox delegate {ZONE}{state}\n", this_program())
+    }
+
+    async fn play(&self, state: State, view: &RefCell<View>) -> Result<()> {
+        let place =
+            if state.is_temporary() { String::new() } else { format!(", state in {}", state.directory().display()) };
+        output::talk(&format!("Starting a Kubernetes API, a CA, name servers and a gateway on loopback{place} …"));
+        let began = Instant::now();
+        let mut play = Play::begin(state).await?;
+        let kubeconfig = play.kubeconfig();
+        output::talk(&format!(
+            "All run after {:.1} s. To look around, in another terminal:",
+            began.elapsed().as_secs_f64()
+        ));
+        output::talk(&format!("  export KUBECONFIG={}\n", kubeconfig.display()));
+        let person = if self.once { Person::Played } else { Person::Real };
+        let registrar = play.registrar();
+        let mut keyboard = Keyboard::listen(person);
+        let figures = {
+            let story = play.story(person, |scene| view.borrow_mut().tell(scene));
+            let enter = async {
+                loop {
+                    keyboard.enter().await;
+                    if !view.borrow().is_prompting() {
+                        continue;
+                    }
+                    if let Err(words) = registrar.delegate(ZONE).await {
+                        view.borrow_mut().say(&words);
+                    }
+                }
+            };
+            tokio::select! {
+                figures = story => figures,
+                () = enter => unreachable!("the keyboard is listened to for ever"),
+            }
+        };
+        view.borrow_mut().close();
+        let figures = figures?;
+        self.print(&figures)?;
+        if self.once {
+            return play.end().await;
+        }
+        output::talk(&where_to_go_on(&play.visit().await?, &kubeconfig.display().to_string()));
+        play.go_on(|scene| view.borrow_mut().tell(scene)).await
+    }
+
+    fn print(&self, figures: &Figures) -> Result<()> {
+        match self.output {
+            Output::Json => output::data(&serde_json::to_string_pretty(figures)?),
+            Output::Text => output::data(&text(figures)),
+        }
+    }
+}
+
+/// The figures for people.
+fn text(figures: &Figures) -> String {
+    let mut text = format!("\n{} is live. It answers: {}\n", figures.url, figures.answer);
+    if figures.resumed {
+        text.push_str("It was ready at an earlier start already; lamia sandbox --reset begins anew.\n");
+    }
+    if let Some(milliseconds) = figures.from_delegation_to_ready_ms {
+        text.push_str(&format!("From the delegation to Ready: {milliseconds} ms\n"));
+    }
+    text
+}
+
+/// What can be done while everything runs.
+fn where_to_go_on(visit: &Visit, kubeconfig: &str) -> String {
+    let lamia = this_program();
+    let kubectl = program(Binary::Kubectl.find().ok(), "kubectl");
+    format!(
+        "\nIn another terminal:
+  {}
+  export KUBECONFIG={kubeconfig}
+  {kubectl} get securedhosts
+  {lamia} host get shop
+  {lamia} host add cart.democluster.net --service shop:9191 --wait
+
+Everything keeps running. Ctrl-C stops it.",
+        visit.curl
+    )
+}
+
+fn this_program() -> String {
+    program(std::env::current_exe().ok(), "lamia")
+}
+
+/// How a program is typed here: by its name where the shell finds it, else by its path.
+fn program(found: Option<PathBuf>, name: &str) -> String {
+    let Some(found) = found else { return name.to_owned() };
+    let on_path =
+        std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).any(|it| it.join(name).is_file());
+    if on_path { name.to_owned() } else { found.display().to_string() }
+}
+
+/// The operator runs in this process; what it logs would disturb the picture.
+fn log_to(state: &State) -> Result<()> {
+    let path = state.log();
+    let file = File::create(&path).with_context(|| format!("can't write {}", path.display()))?;
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(Mutex::new(file));
+    log.try_init().map_err(|error| anyhow::anyhow!("can't log: {error}"))
+}
+
+fn in_words(error: StateError) -> anyhow::Error {
+    let advice = error.advice();
+    let causes: Vec<String> = anyhow::Error::new(error).chain().map(ToString::to_string).collect();
+    Failure::new(causes.join(": "), advice).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_story_that_goes_on_where_it_stopped_says_so() {
+        let figures = Figures {
+            host: "shop.democluster.net".to_owned(),
+            url: "https://shop.democluster.net:14443/".to_owned(),
+            answer: "{}".to_owned(),
+            resumed: true,
+            steps: Vec::new(),
+            from_delegation_to_ready_ms: None,
+        };
+        insta::assert_snapshot!(text(&figures), @r"
+
+        https://shop.democluster.net:14443/ is live. It answers: {}
+        It was ready at an earlier start already; lamia sandbox --reset begins anew.
+        ");
+    }
+}
