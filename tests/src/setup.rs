@@ -1,7 +1,5 @@
 //! A stage with the operator on it, and what the people of a test do there.
 
-use std::collections::BTreeMap;
-
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::DeleteParams;
 use kube::{Api, Client};
@@ -18,10 +16,10 @@ pub const PROVIDER: &str = "powerdns";
 
 /// A stage with the operator on it.
 pub struct Setup {
-    /// The stage.
-    pub stage: Stage,
     /// The operator.
     pub operator: Running,
+    /// The stage. Behind the operator, so that it ends after it.
+    pub stage: Stage,
 }
 
 impl Setup {
@@ -40,6 +38,14 @@ impl Setup {
         stage.apply_issuer().await.expect("applied");
         stage.apply_shop().await.expect("applied");
         Self { stage, operator }
+    }
+
+    /// Stops the operator as a terminated pod stops, then ends the stage.
+    ///
+    /// # Panics
+    /// If the operator had failed.
+    pub async fn end(self) {
+        self.operator.stop().await;
     }
 
     /// The administrator's client.
@@ -186,19 +192,5 @@ impl Setup {
     /// The API server can't be asked.
     pub async fn delivered(&self, name: &str) -> anyhow::Result<Option<Secret>> {
         Ok(self.secrets(GATEWAY_NAMESPACE).get_opt(&format!("{DEMO_NAMESPACE}.{name}")).await?)
-    }
-
-    /// What the provider has in a zone, by name and type, as its API writes it. The SOA is left out: its serial counts changes.
-    ///
-    /// # Errors
-    /// The provider can't be asked.
-    pub async fn content(&self, zone: &str) -> anyhow::Result<BTreeMap<String, Value>> {
-        let zone = self.stage.power_dns.call(reqwest::Method::GET, &format!("/zones/{zone}."), None).await?;
-        let rrsets = zone["rrsets"].as_array().into_iter().flatten();
-        let named = rrsets.map(|rrset| {
-            let text = |field: &str| rrset[field].as_str().unwrap_or_default().to_owned();
-            (format!("{} {}", text("name"), text("type")), rrset.clone())
-        });
-        Ok(named.filter(|(key, _)| !key.ends_with(" SOA")).collect())
     }
 }

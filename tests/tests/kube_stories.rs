@@ -37,6 +37,7 @@ async fn hosts_share_a_gateway_and_go_without_a_trace() {
     setup.stage.delegate(OLDER).expect("delegated");
     setup.apply_provider(&[SHARED, OLDER]).await;
     tokio::join!(two_hosts_and_a_wildcard(&setup), an_older_zone(&setup));
+    setup.end().await;
 }
 
 /// The delivered certificate of a host, by its fingerprint, once the host is Ready.
@@ -67,7 +68,7 @@ async fn two_hosts_and_a_wildcard(setup: &Setup) {
 }
 
 async fn an_older_zone(setup: &Setup) {
-    let before = setup.content(OLDER).await.expect("asked");
+    let before = setup.stage.power_dns.content(OLDER).await.expect("asked");
     setup.apply_shop_at("kept", "kept.older.net").await;
     let kept = issued(setup, "kept").await;
     let with_kept = settled(setup, &before).await;
@@ -85,7 +86,7 @@ async fn an_older_zone(setup: &Setup) {
     let deleted = Instant::now();
     setup.delete_host("goes").await;
     eventually("the deleted host's records are gone, and nothing else", || async {
-        let now = setup.content(OLDER).await?;
+        let now = setup.stage.power_dns.content(OLDER).await?;
         ensure!(now == with_kept, "{:?}", now.keys());
         Ok(())
     })
@@ -108,7 +109,7 @@ async fn an_older_zone(setup: &Setup) {
 
     setup.delete_host("kept").await;
     eventually("the zone is as it was, byte for byte", || async {
-        let now = setup.content(OLDER).await?;
+        let now = setup.stage.power_dns.content(OLDER).await?;
         ensure!(now == before, "{:?}", now.keys());
         Ok(())
     })
@@ -119,7 +120,7 @@ async fn an_older_zone(setup: &Setup) {
 /// The content of the older zone once no challenge is left in it; all that was there before must be there, as it was.
 async fn settled(setup: &Setup, before: &BTreeMap<String, Value>) -> BTreeMap<String, Value> {
     let now = eventually("challenges are taken away", || async {
-        let now = setup.content(OLDER).await?;
+        let now = setup.stage.power_dns.content(OLDER).await?;
         let left = now.keys().find(|key| key.starts_with("_acme-challenge") && !before.contains_key(*key));
         ensure!(left.is_none(), "{left:?}");
         Ok(now)

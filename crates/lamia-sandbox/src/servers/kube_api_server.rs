@@ -14,6 +14,7 @@ use kube::api::{Api, ObjectMeta, Patch, PatchParams, PostParams};
 
 use super::binary::Binary;
 use super::directory::Directory;
+use super::gate::{Gate, Upstream};
 use super::kube_config::Access;
 use super::process::{Launch, Process};
 use super::tls_pair::TlsPair;
@@ -137,6 +138,22 @@ impl KubeApiServer {
         let token = self.service_account_token(namespace, name).await?;
         let file = format!("{namespace}.{name}.kubeconfig");
         self.process.directory().write(&file, self.access(name, &token).kubeconfig())
+    }
+
+    /// The same by way of a gate before this server.
+    ///
+    /// # Errors
+    /// As without it.
+    pub async fn kubeconfig_through(&self, gate: &Gate, namespace: &str, name: &str) -> anyhow::Result<PathBuf> {
+        let token = self.service_account_token(namespace, name).await?;
+        let access = Access { server: gate.url(), ca: gate.ca(), ..self.access(name, &token) };
+        self.process.directory().write(&format!("{namespace}.{name}.gate.kubeconfig"), access.kubeconfig())
+    }
+
+    /// Where a [`Gate`] before it leads.
+    #[must_use]
+    pub fn upstream(&self) -> Upstream {
+        Upstream { address: self.address, ca: Some(self.ca.clone()) }
     }
 
     /// The process ids of the API server and of etcd, while they run.

@@ -16,6 +16,7 @@ pub(crate) mod dnssec;
 mod envoy;
 mod etcd;
 pub(crate) mod exchange;
+pub mod gate;
 mod knot;
 mod kube_api_server;
 mod kube_config;

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::binary::Binary;
 use super::directory::Directory;
+use super::gate::Upstream;
 use super::process::{Launch, Process};
 use super::tls_pair::TlsPair;
 use super::{http_client_trusting, loopback};
@@ -115,6 +116,12 @@ impl Pebble {
     #[must_use]
     pub fn ca_bundle(&self) -> &str {
         &self.ca
+    }
+
+    /// Where a [`Gate`](super::gate::Gate) before it leads.
+    #[must_use]
+    pub fn upstream(&self) -> Upstream {
+        Upstream { address: self.acme, ca: Some(self.ca.clone()) }
     }
 
     /// The root of the certificates that it issues, PEM.

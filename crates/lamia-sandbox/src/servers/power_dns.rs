@@ -1,5 +1,6 @@
 //! PowerDNS' authoritative server on SQLite, with its HTTP API: the sandbox's DNS provider.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -13,6 +14,7 @@ use serde_json::{Value, json};
 use super::binary::Binary;
 use super::directory::Directory;
 use super::exchange::ask;
+use super::gate::Upstream;
 use super::process::{Launch, Process};
 use super::{http_client, loopback};
 
@@ -83,6 +85,12 @@ impl PowerDns {
         &self.api_key
     }
 
+    /// Where a [`Gate`](super::gate::Gate) before its API leads.
+    #[must_use]
+    pub fn upstream(&self) -> Upstream {
+        Upstream { address: self.api, ca: None }
+    }
+
     /// Where DNS is answered, by UDP and TCP.
     #[must_use]
     pub fn dns_addr(&self) -> SocketAddr {
@@ -148,6 +156,20 @@ impl PowerDns {
         let mut names: Vec<String> = names.map(|name| name.trim_end_matches('.').to_owned()).collect();
         names.sort();
         Ok(names)
+    }
+
+    /// The RRsets of a zone, by name and type as in `www.example.org. A`, as the API writes them. Without the SOA, whose
+    /// serial counts changes.
+    ///
+    /// # Errors
+    /// If the API refuses.
+    pub async fn content(&self, zone: &str) -> anyhow::Result<BTreeMap<String, Value>> {
+        let zone = self.call(reqwest::Method::GET, &format!("/zones/{zone}."), None).await?;
+        let named = zone["rrsets"].as_array().into_iter().flatten().map(|rrset| {
+            let text = |field: &str| rrset[field].as_str().unwrap_or_default();
+            (format!("{} {}", text("name"), text("type")), rrset.clone())
+        });
+        Ok(named.filter(|(key, _)| !key.ends_with(" SOA")).collect())
     }
 
     /// One call of the API, below `/api/v1/servers/localhost`.
