@@ -148,6 +148,14 @@ impl Setup {
     /// If anybody refuses it.
     pub async fn apply_zone(&self, domain: &str, grants: Value) {
         self.stage.power_dns.create_zone(domain, &NAME_SERVERS).await.expect("a zone at the provider");
+        self.adopt_zone(domain, grants).await;
+    }
+
+    /// The same for a zone that is at the provider already.
+    ///
+    /// # Panics
+    /// If anybody refuses it.
+    pub async fn adopt_zone(&self, domain: &str, grants: Value) {
         self.stage.delegate(domain).expect("delegated");
         self.apply(json!({
             "apiVersion": "lamia.dev/v1alpha1", "kind": "Zone", "metadata": {"name": domain},
