@@ -3,12 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt;
 use lamia_api::common::{IssuerKind, IssuerRef};
+use lamia_api::meta::{ANNOTATION_CLAIM, ANNOTATION_PARKED};
 use lamia_api::{HostCertificate, HostCertificateSpec};
 use lamia_core::host::ObjectKey;
+use lamia_core::host::claims::Claims;
 use lamia_core::host::plan::WantedCertificate;
+use lamia_core::name::HostName;
 
+use crate::clock::Clock;
 use crate::controllers::certificate::{CertificateController, Need};
 use crate::issuance::{CertificateState, Edges};
 use crate::queue::WorkQueue;
@@ -24,6 +30,7 @@ const TURNS: usize = 64;
 pub(crate) struct Certificates {
     controller: CertificateController,
     needs: Arc<Mutex<Needs>>,
+    clock: Arc<dyn Clock>,
 }
 
 #[derive(Default)]
@@ -36,7 +43,7 @@ impl Certificates {
     /// Certificates that nobody needs yet. `hosts` are woken when the state of theirs changes.
     pub(crate) fn new(edges: Edges, hosts: WorkQueue<ObjectKey>) -> Self {
         let needs: Arc<Mutex<Needs>> = Arc::default();
-        let told = needs.clone();
+        let (told, clock) = (needs.clone(), edges.clock.clone());
         let controller = CertificateController::new(edges, move |name| {
             let needs = lock(&told);
             let theirs = needs.by_certificate.get(name).into_iter().flat_map(|need| &need.hosts);
@@ -44,7 +51,7 @@ impl Certificates {
                 theirs.filter_map(|host| host.split_once('/')).map(|(namespace, name)| ObjectKey::new(namespace, name));
             keys.for_each(|key| hosts.add(key));
         });
-        Self { controller, needs }
+        Self { controller, needs, clock }
     }
 
     /// The host needs this certificate, and no other.
@@ -104,8 +111,15 @@ impl Certificates {
     /// The watch of HostCertificates in Lamia's namespace.
     pub(crate) fn seen(&self, world: &SharedWorld, hosts: &WorkQueue<ObjectKey>, change: Change<HostCertificate>) {
         match change {
-            Change::Applied(object) => self.controller.certificate_seen(&object),
-            Change::Deleted(object) => self.controller.certificate_gone(&key_of(&object).name),
+            Change::Applied(object) => {
+                keep_claim(&mut world.lock().claims, &object, self.clock.now());
+                self.controller.certificate_seen(&object);
+            }
+            Change::Deleted(object) => {
+                let rivals = release_claim(&mut world.lock().claims, &object);
+                rivals.into_iter().for_each(|host| hosts.add(host));
+                self.controller.certificate_gone(&key_of(&object).name);
+            }
             Change::Listed(present) => {
                 self.controller.certificates_listed(&present.into_iter().map(|key| key.name).collect());
                 let mut world = world.lock();
@@ -139,6 +153,32 @@ impl Certificates {
     }
 }
 
+/// Since when nobody needs a certificate, and whose its hosts were.
+fn parked(object: &HostCertificate) -> Option<(&str, Timestamp)> {
+    let annotation = |name: &str| object.annotations().get(name);
+    Some((annotation(ANNOTATION_CLAIM)?, annotation(ANNOTATION_PARKED)?.parse().ok()?))
+}
+
+fn host_names(object: &HostCertificate) -> impl Iterator<Item = HostName> {
+    object.spec.dns_names.iter().filter_map(|name| HostName::parse(name).ok())
+}
+
+/// A parked certificate remembers whose its hosts were, over a start too.
+fn keep_claim(claims: &mut Claims, object: &HostCertificate, now: Timestamp) {
+    let Some((namespace, since)) = parked(object) else { return };
+    host_names(object).for_each(|host| claims.park(host.fqdn(), namespace, since, now));
+}
+
+/// Without its certificate a host is kept for nobody: whoever deletes it releases the host. Returns who may have it now.
+fn release_claim(claims: &mut Claims, object: &HostCertificate) -> BTreeSet<ObjectKey> {
+    if parked(object).is_none() {
+        return BTreeSet::new();
+    }
+    let hosts: Vec<HostName> = host_names(object).collect();
+    hosts.iter().for_each(|host| claims.unpark(host.fqdn()));
+    hosts.iter().flat_map(|host| claims.rivals(host)).collect()
+}
+
 fn lock(needs: &Mutex<Needs>) -> MutexGuard<'_, Needs> {
     needs.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -149,5 +189,55 @@ fn spec(wanted: &WantedCertificate) -> HostCertificateSpec {
         issuer_ref: IssuerRef { kind: IssuerKind::ACMEIssuer, name: wanted.issuer.clone() },
         key_algorithm: wanted.key_algorithm,
         profile: wanted.profile.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lamia_core::host::claims::Claim;
+
+    use super::*;
+    use crate::issuance::testing::spec as certificate_spec;
+
+    const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
+
+    /// A certificate that red's host needed, parked for ten minutes or not.
+    fn certificate(is_parked: bool) -> HostCertificate {
+        let mut object = HostCertificate::new("shop", certificate_spec(&["shop.example.org"]));
+        let annotations = object.annotations_mut();
+        annotations.insert(ANNOTATION_CLAIM.to_owned(), "red".to_owned());
+        if is_parked {
+            annotations.insert(ANNOTATION_PARKED.to_owned(), "2027-01-15T07:50:00Z".to_owned());
+        }
+        object
+    }
+
+    /// Another namespace wants the host.
+    fn wanted_by_blue() -> (Claims, ObjectKey) {
+        let object = ObjectKey::new("blue", "shop");
+        let host = HostName::parse("shop.example.org").expect("a host");
+        let mut claims = Claims::default();
+        claims.insert(Claim { object: object.clone(), host, created: NOW, by_name: false });
+        (claims, object)
+    }
+
+    #[test]
+    fn after_a_start_a_parked_certificate_keeps_its_hosts_for_their_namespace() {
+        let (mut claims, blue) = wanted_by_blue();
+        keep_claim(&mut claims, &certificate(false), NOW);
+        assert!(claims.decide(&blue, NOW).is_ok(), "a certificate in use says nothing: its host's claim does");
+        keep_claim(&mut claims, &certificate(true), NOW);
+        let denial = claims.decide(&blue, NOW).expect_err("kept for red");
+        assert_eq!(denial.until, Some(Timestamp::constant(1_800_003_000, 0)));
+    }
+
+    #[test]
+    fn whoever_deletes_a_parked_certificate_releases_its_hosts() {
+        let (mut claims, blue) = wanted_by_blue();
+        keep_claim(&mut claims, &certificate(true), NOW);
+        assert_eq!(release_claim(&mut claims, &certificate(false)), BTreeSet::new());
+        assert!(claims.decide(&blue, NOW).is_err());
+        assert_eq!(release_claim(&mut claims, &certificate(true)), BTreeSet::from([blue.clone()]));
+        assert!(claims.decide(&blue, NOW).is_ok());
     }
 }

@@ -2,9 +2,9 @@
 //!
 //! Plain HTTP without authentication, so nothing here may tell more than counts and states. It changes nothing.
 
-use std::collections::BTreeSet;
+use std::fmt;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
 use axum::extract::State;
@@ -22,38 +22,58 @@ use crate::metrics::Metrics;
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Whether this process is of use yet; clones share it.
-#[derive(Clone, Debug)]
+///
+/// A standby is: it holds no caches, and has nothing to do but to wait for the Lease. A leader is when its term has every
+/// first list, because before that it withdraws and judges nothing.
+#[derive(Clone)]
 pub struct Health {
-    waiting_for: Arc<Mutex<BTreeSet<&'static str>>>,
     leadership: watch::Receiver<Leadership>,
+    /// Which first lists the term that is under way still misses.
+    missing: Arc<Mutex<Option<MissingLists>>>,
 }
 
+type MissingLists = Box<dyn Fn() -> Vec<&'static str> + Send + Sync>;
+
 impl Health {
-    /// Not ready before the first list of each of these kinds is in. Leader and standby are ready alike: a standby with
-    /// warm caches is what a rollout waits for.
-    pub fn new(leadership: watch::Receiver<Leadership>, kinds: impl IntoIterator<Item = &'static str>) -> Self {
-        Self { waiting_for: Arc::new(Mutex::new(kinds.into_iter().collect())), leadership }
-    }
-
-    /// The first list of this kind is in.
-    pub fn listed(&self, kind: &str) {
-        self.waiting_for.lock().unwrap_or_else(PoisonError::into_inner).remove(kind);
-    }
-
-    /// Whether all first lists are in.
+    /// A process without a term.
     #[must_use]
-    pub fn is_ready(&self) -> bool {
-        self.waiting_for.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    pub fn new(leadership: watch::Receiver<Leadership>) -> Self {
+        Self { leadership, missing: Arc::default() }
+    }
+
+    /// A term begins; `missing` tells at each question which first lists are not in yet.
+    pub fn term_begins(&self, missing: impl Fn() -> Vec<&'static str> + Send + Sync + 'static) {
+        *self.lock() = Some(Box::new(missing));
+    }
+
+    /// The term is over.
+    pub fn term_ends(&self) {
+        *self.lock() = None;
     }
 
     fn report(&self) -> (StatusCode, String) {
-        let waiting: Vec<_> = self.waiting_for.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect();
-        if !waiting.is_empty() {
-            let text = format!("waiting for the first list of: {}\n", waiting.join(", "));
-            return (StatusCode::SERVICE_UNAVAILABLE, text);
+        let missing = self.lock().as_ref().map(|missing| missing());
+        match missing {
+            None if self.leadership.borrow().is_leader() => {
+                (StatusCode::SERVICE_UNAVAILABLE, "the term as leader begins\n".to_owned())
+            }
+            None => (StatusCode::OK, "ok: standby\n".to_owned()),
+            Some(missing) if missing.is_empty() => (StatusCode::OK, "ok: leader\n".to_owned()),
+            Some(missing) => {
+                let text = format!("waiting for the first list of: {}\n", missing.join(", "));
+                (StatusCode::SERVICE_UNAVAILABLE, text)
+            }
         }
-        let role = if self.leadership.borrow().is_leader() { "leader" } else { "standby" };
-        (StatusCode::OK, format!("ok: {role}\n"))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<MissingLists>> {
+        self.missing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Health").field("leadership", &self.leadership).finish_non_exhaustive()
     }
 }
 
@@ -99,6 +119,7 @@ mod tests {
     use tower::ServiceExt as _;
 
     use super::*;
+    use crate::world::{Listing, SharedWorld};
 
     async fn ask(router: &Router, path: &str) -> (StatusCode, String, String) {
         let request = Request::get(path).body(Body::empty()).expect("a request");
@@ -110,19 +131,33 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_is_alive_at_once_and_ready_when_every_list_is_in() {
+    async fn it_is_alive_at_once_and_a_leader_is_ready_when_every_list_is_in() {
         let (tell, leadership) = watch::channel(Leadership::Standby);
-        let health = Health::new(leadership, ["hosts", "zones"]);
+        let health = Health::new(leadership);
         let router = router(Metrics::new(), health.clone());
         assert_eq!(ask(&router, "/healthz").await.0, StatusCode::OK);
-        let (status, _, text) = ask(&router, "/readyz").await;
-        assert_eq!((status.as_u16(), text.as_str()), (503, "waiting for the first list of: hosts, zones\n"));
-        health.listed("hosts");
-        assert!(!health.is_ready());
-        health.listed("zones");
         assert_eq!(ask(&router, "/readyz").await.2, "ok: standby\n");
         tell.send_replace(Leadership::Leader { renewed_at: Instant::now(), act_until: Instant::now() });
+        assert_eq!(ask(&router, "/readyz").await.0, StatusCode::SERVICE_UNAVAILABLE);
+
+        let awaited = [(Listing::Hosts, 1), (Listing::Secrets, 2)].into();
+        let world = SharedWorld::awaiting(awaited);
+        let asked = world.clone();
+        health.term_begins(move || asked.lock().missing_lists());
+        let (status, _, text) = ask(&router, "/readyz").await;
+        assert_eq!(
+            (status.as_u16(), text.as_str()),
+            (503, "waiting for the first list of: SecuredHosts, delivered Secrets\n")
+        );
+        world.lock().listed(Listing::Hosts);
+        world.lock().listed(Listing::Secrets);
+        assert_eq!(ask(&router, "/readyz").await.2, "waiting for the first list of: delivered Secrets\n");
+        world.lock().listed(Listing::Secrets);
         assert_eq!(ask(&router, "/readyz").await.2, "ok: leader\n");
+
+        health.term_ends();
+        tell.send_replace(Leadership::Standby);
+        assert_eq!(ask(&router, "/readyz").await.2, "ok: standby\n");
     }
 
     #[tokio::test]
@@ -130,7 +165,7 @@ mod tests {
         let (_tell, leadership) = watch::channel(Leadership::Standby);
         let metrics = Metrics::new();
         metrics.event("sent");
-        let router = router(metrics, Health::new(leadership, []));
+        let router = router(metrics, Health::new(leadership));
         let (status, content, page) = ask(&router, "/metrics").await;
         assert_eq!((status, content.as_str()), (StatusCode::OK, OPENMETRICS));
         assert!(page.contains("lamia_events_total{result=\"sent\"} 1\n"));
@@ -143,7 +178,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let shutdown = CancellationToken::new();
-        let server = tokio::spawn(serve(listener, Metrics::new(), Health::new(leadership, []), shutdown.clone()));
+        let server = tokio::spawn(serve(listener, Metrics::new(), Health::new(leadership), shutdown.clone()));
         let mut client = TcpStream::connect(address).await.expect("it listens");
         client.write_all(b"GET /healthz HTTP/1.1\r\nHost: lamia\r\nConnection: close\r\n\r\n").await.expect("sent");
         let mut answer = String::new();

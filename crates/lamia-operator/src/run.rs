@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use k8s_openapi::api::core::v1::{Namespace, Secret, Service};
-use kube::core::{DynamicObject, PartialObjectMeta};
+use kube::core::{ApiResource, DynamicObject, GroupVersionKind, PartialObjectMeta};
 use kube::runtime::watcher;
 use kube::{Api, Client};
 use lamia_api::meta::{LABEL_CREDENTIAL_FOR, LABEL_MANAGED_BY, LABEL_SECRET_ROLE, MANAGED_BY_VALUE};
@@ -56,12 +56,12 @@ pub async fn run(config: Config, client: Client, stop: CancellationToken) -> any
     let election = LeaseConfig::new(&config.namespace, LEASE, instance_name());
     let over = CancellationToken::new();
     let Election { leadership, task } = LeaderElection::new(client.clone(), election).run(over.clone());
+    let health = Health::new(leadership.clone());
     let mut served = JoinSet::new();
     if let Some(address) = config.metrics_address {
         let listener =
             TcpListener::bind(address).await.with_context(|| format!("can't listen on {address} for metrics"))?;
-        let health = Health::new(leadership.clone(), []);
-        served.spawn(http::serve(listener, metrics.clone(), health, stop.clone()));
+        served.spawn(http::serve(listener, metrics.clone(), health.clone(), stop.clone()));
     }
     let identity = identity::load(client.clone(), &config.namespace, config.cluster_id.as_deref()).await?;
     tracing::info!(cluster = identity.cluster(), install = identity.install(), "Lamia starts");
@@ -71,7 +71,9 @@ pub async fn run(config: Config, client: Client, stop: CancellationToken) -> any
             () = stop.cancelled() => break,
             elected = turn.wait_for(Leadership::is_leader) => if elected.is_err() { break },
         }
-        if term(&config, &client, &identity, leadership.clone(), &metrics, &stop).await? == Ended::Stopped {
+        let ended = term(&config, &client, &identity, leadership.clone(), &metrics, &health, &stop).await?;
+        health.term_ends();
+        if ended == Ended::Stopped {
             break;
         }
         tracing::warn!("the Lease is lost: everything stops until it is ours again");
@@ -141,6 +143,7 @@ fn awaited(config: &Config) -> BTreeMap<Listing, usize> {
         Listing::Namespaces,
         Listing::Gateways,
         Listing::Routes,
+        Listing::ReferenceGrants,
     ]
     .map(|listing| (listing, 1))
     .into();
@@ -158,10 +161,13 @@ pub(crate) async fn term(
     identity: &Identity,
     leadership: watched::Receiver<Leadership>,
     metrics: &Metrics,
+    health: &Health,
     stop: &CancellationToken,
 ) -> anyhow::Result<Ended> {
     let (zone_events, events) = mpsc::unbounded_channel();
     let parts = Parts::assemble(config, client, identity, leadership.clone(), metrics, awaited(config), zone_events)?;
+    let world = parts.world.clone();
+    health.term_begins(move || world.lock().missing_lists());
     let mut term = Term { tasks: JoinSet::new(), stop: stop.child_token(), settled: parts.settled.clone() };
     start_watches(&mut term, config, client, &parts);
     start_controllers(&mut term, &parts, events);
@@ -234,6 +240,9 @@ fn start_watches(term: &mut Term, config: &Config, client: &Client, parts: &Part
     term.follow(routes, ours(), "VirtualService", move |change| {
         watches::routes(&world, &wake, hosts.cluster(), change)
     });
+    let (world, wake) = (parts.world.clone(), parts.wake.clone());
+    let grants = Api::<DynamicObject>::all_with(client.clone(), &reference_grant());
+    term.follow(grants, every(), "ReferenceGrant", move |change| watches::reference_grants(&world, &wake, change));
 
     let namespaces: BTreeSet<String> = config.gateway_namespaces.iter().cloned().collect();
     for namespace in namespaces {
@@ -249,6 +258,11 @@ fn start_watches(term: &mut Term, config: &Config, client: &Client, parts: &Part
     term.follow(credentials, every().labels(LABEL_CREDENTIAL_FOR), "Secret", move |change| {
         watches::credentials(&world, &wake, |issuer| issuers.wake(issuer), &change);
     });
+}
+
+/// Gateway API's ReferenceGrant, in the version that every release of it has served.
+fn reference_grant() -> ApiResource {
+    ApiResource::from_gvk(&GroupVersionKind::gvk("gateway.networking.k8s.io", "v1beta1", "ReferenceGrant"))
 }
 
 fn start_controllers(term: &mut Term, parts: &Parts, mut events: mpsc::UnboundedReceiver<ZoneEvent>) {

@@ -45,6 +45,7 @@ use tokio::time::{Instant, timeout};
 use crate::lease::Leadership;
 use crate::metrics::Metrics;
 use crate::queue::WorkQueue;
+use crate::world::cluster::key_of;
 use ledger::{Ledger, Outcome, Turn, fingerprint};
 use sink::{ApiSink, SinkError, StatusSink};
 
@@ -79,12 +80,6 @@ impl Urgency {
         });
         if matters { Self::Now } else { Self::Progress }
     }
-}
-
-/// The key of an object of any kind; the namespace of a cluster-scoped one is empty.
-pub fn key_of(object: &impl Resource) -> ObjectKey {
-    let meta = object.meta();
-    ObjectKey::new(meta.namespace.clone().unwrap_or_default(), meta.name.clone().unwrap_or_default())
 }
 
 /// Writes the status of the objects of one kind. Clones share it.

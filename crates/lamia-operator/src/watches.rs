@@ -12,6 +12,7 @@ use lamia_api::issuer::ACMEIssuer;
 use lamia_api::meta::LABEL_CREDENTIAL_FOR;
 use lamia_api::provider::DNSProvider;
 use lamia_api::{SecuredHost, Zone};
+use lamia_core::gateway::view::ReferenceGrant;
 use lamia_core::host::ObjectKey;
 use lamia_core::name::Fqdn;
 
@@ -76,10 +77,9 @@ pub(crate) fn hosts(world: &SharedWorld, wake: &Wake, controller: &HostControlle
 }
 
 fn gone(world: &SharedWorld, wake: &Wake, controller: &HostController, key: &ObjectKey, seen: bool) {
-    let entry = world.lock().hosts.remove(key);
-    if let Some(entry) = entry {
+    if world.lock().hosts.remove(key).is_some() {
         wake.hosts.forget(key);
-        controller.deleted(key, &entry, seen);
+        controller.deleted(key, seen);
     }
 }
 
@@ -257,7 +257,7 @@ pub(crate) fn gateways(world: &SharedWorld, wake: &Wake, cluster: &str, change: 
     let mut world = world.lock();
     match change {
         Change::Applied(object) => {
-            let key = key_of_dynamic(&object);
+            let key = key_of(&object);
             let now = IstioGateway::of(&object);
             let owner = now.object.owner.clone();
             world.istio_missing = false;
@@ -265,7 +265,7 @@ pub(crate) fn gateways(world: &SharedWorld, wake: &Wake, cluster: &str, change: 
             wake_owner(&world, wake, cluster, owner.as_deref(), &key);
         }
         Change::Deleted(object) => {
-            let key = key_of_dynamic(&object);
+            let key = key_of(&object);
             let owner = world.gateways.remove(&key).and_then(|gateway| gateway.object.owner);
             wake_owner(&world, wake, cluster, owner.as_deref(), &key);
         }
@@ -288,14 +288,14 @@ pub(crate) fn routes(world: &SharedWorld, wake: &Wake, cluster: &str, change: Ch
     let mut world = world.lock();
     match change {
         Change::Applied(object) => {
-            let key = key_of_dynamic(&object);
+            let key = key_of(&object);
             let now = OwnedObject::of(&object);
             let owner = now.owner.clone();
             world.routes.insert(key.clone(), now);
             wake_owner(&world, wake, cluster, owner.as_deref(), &key);
         }
         Change::Deleted(object) => {
-            let key = key_of_dynamic(&object);
+            let key = key_of(&object);
             let owner = world.routes.remove(&key).and_then(|route| route.owner);
             wake_owner(&world, wake, cluster, owner.as_deref(), &key);
         }
@@ -310,13 +310,53 @@ pub(crate) fn routes(world: &SharedWorld, wake: &Wake, cluster: &str, change: Ch
     }
 }
 
+/// ReferenceGrants: who may refer to Gateways of another namespace.
+pub(crate) fn reference_grants(world: &SharedWorld, wake: &Wake, change: Change<DynamicObject>) {
+    let mut world = world.lock();
+    let concerned: BTreeSet<String> = match change {
+        Change::Applied(object) => {
+            let key = key_of(&object);
+            let spec = object.data.get("spec").unwrap_or(&serde_json::Value::Null);
+            let now = ReferenceGrant::read(&key.namespace, spec)
+                .inspect_err(
+                    |error| tracing::warn!(%key, %error, "a ReferenceGrant that makes no sense allows nothing"),
+                )
+                .ok();
+            if world.reference_grants.get(&key) == now.as_ref() {
+                return;
+            }
+            match now {
+                Some(grant) => world.reference_grants.insert(key.clone(), grant),
+                None => world.reference_grants.remove(&key),
+            };
+            [key.namespace].into()
+        }
+        Change::Deleted(object) => {
+            let gone = world.reference_grants.remove(&key_of(&object));
+            gone.into_iter().map(|grant| grant.namespace).collect()
+        }
+        Change::Listed(present) => {
+            let gone = world.reference_grants.extract_if(.., |key, _| !present.contains(key));
+            let concerned = gone.map(|(_, grant)| grant.namespace).collect();
+            world.listed(Listing::ReferenceGrants);
+            concerned
+        }
+        Change::KindMissing => {
+            world.listed(Listing::ReferenceGrants);
+            BTreeSet::new()
+        }
+    };
+    let refer = |entry: &HostEntry| entry.gateway().is_some_and(|gateway| concerned.contains(&gateway.namespace));
+    world.hosts.iter().filter(|(_, entry)| refer(entry)).for_each(|(key, _)| wake.hosts.add(key.clone()));
+}
+
 /// Wakes the host that owns an object, or those that refer to a Gateway of somebody else.
 fn wake_owner(world: &World, wake: &Wake, cluster: &str, owner: Option<&str>, key: &ObjectKey) {
     match owner.and_then(|owner| owner_of(owner, cluster)) {
         Some(host) if world.hosts.contains_key(&host) => wake.hosts.add(host),
         Some(_) => {}
         None => {
-            let named = world.hosts.iter().filter(|(host, entry)| *host == key || entry.refers_to(key));
+            let named = world.hosts.iter().filter(|(host, entry)| *host == key || entry.gateway() == Some(key));
             named.for_each(|(host, _)| wake.hosts.add(host.clone()));
         }
     }
@@ -376,8 +416,4 @@ pub(crate) fn credentials(
     } else if let Some(name) = label.strip_prefix("acmeissuer.") {
         issuer(name);
     }
-}
-
-fn key_of_dynamic(object: &DynamicObject) -> ObjectKey {
-    crate::world::cluster::key_of_dynamic(object)
 }

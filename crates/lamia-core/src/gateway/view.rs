@@ -6,6 +6,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde::Deserialize;
+use serde_json::Value;
+
 use crate::host::ObjectKey;
 use crate::host::reason::{AddressReason, Because, GatewayReason};
 use crate::name::HostName;
@@ -121,9 +124,10 @@ impl GatewayView {
 
 /// A ReferenceGrant, as far as it is about SecuredHosts (`gateway.networking.k8s.io`): the owner of a namespace allows
 /// objects of other namespaces to refer to its own.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct ReferenceGrant {
     /// The namespace that it stands in, and opens.
+    #[serde(skip)]
     pub namespace: String,
     /// `spec.from`: group, kind and namespace of who may refer.
     pub from: Vec<ReferenceFrom>,
@@ -131,8 +135,18 @@ pub struct ReferenceGrant {
     pub to: Vec<ReferenceTo>,
 }
 
+impl ReferenceGrant {
+    /// Reads the `spec` of a ReferenceGrant that stands in `namespace`.
+    ///
+    /// # Errors
+    /// Where a field is missing or not of the type that its CRD gives it: such a grant allows nothing.
+    pub fn read(namespace: &str, spec: &Value) -> Result<Self, serde_json::Error> {
+        Ok(Self { namespace: namespace.to_owned(), ..Self::deserialize(spec)? })
+    }
+}
+
 /// One entry of `spec.from`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct ReferenceFrom {
     /// API group.
     pub group: String,
@@ -143,7 +157,7 @@ pub struct ReferenceFrom {
 }
 
 /// One entry of `spec.to`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct ReferenceTo {
     /// API group.
     pub group: String,

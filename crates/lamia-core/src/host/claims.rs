@@ -5,7 +5,9 @@
 //! 2. Across namespaces, a wildcard and a name below it exclude each other as well, at any depth (both DNS and the gateway
 //!    let the wildcard answer there), unless a grant names the lower one. Within a namespace they live side by side.
 //! 3. The winner is the one that the DNS marker of its host names; else the older; else the first by namespace and name.
-//! 4. A claim outlives its object: the host of a parked certificate is its namespace's for an hour more.
+//! 4. A claim outlives its object: a host that is given up is its namespace's for an hour more. Until then a claim that
+//!    is kept out for it wins against nobody, so the namespace takes its host back at once. A claim that the DNS marker
+//!    names is never kept out: it has the host.
 //!
 //! # Storage
 //! Claims are filed under their host, and under each name above it. So one host is decided by a look-up per label, and a
@@ -43,7 +45,7 @@ pub struct Claim {
     pub by_name: bool,
 }
 
-/// The host of a certificate that nobody needs any more.
+/// A host that was given up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Parked {
     namespace: String,
@@ -112,15 +114,22 @@ impl Claims {
         }
     }
 
-    /// Notes that the host's certificate has been parked since then, for this namespace.
-    pub fn park(&mut self, host: &Fqdn, namespace: &str, since: Timestamp) {
-        self.parked.insert(host.clone(), Parked { namespace: namespace.to_owned(), until: later(since, AFTERLIFE) });
+    /// Notes that this namespace gave the host up then. What is known of a later time stands; what is over is forgotten.
+    pub fn park(&mut self, host: &Fqdn, namespace: &str, since: Timestamp, now: Timestamp) {
+        let over: Vec<Fqdn> =
+            self.parked.iter().filter(|(_, parked)| parked.until <= now).map(|(host, _)| host.clone()).collect();
+        over.iter().for_each(|host| self.unpark(host));
+        let until = later(since, AFTERLIFE);
+        if until <= now || self.parked.get(host).is_some_and(|known| known.until >= until) {
+            return;
+        }
+        self.parked.insert(host.clone(), Parked { namespace: namespace.to_owned(), until });
         for above in host.ancestors().skip(1) {
             self.parked_below.entry(above).or_default().insert(host.clone());
         }
     }
 
-    /// Notes that the host's certificate is parked no more: it is in use again, gone, or released by a person.
+    /// Notes that the host is kept for nobody any more: its certificate was deleted, so a person released it.
     pub fn unpark(&mut self, host: &Fqdn) {
         if self.parked.remove(host).is_none() {
             return;
@@ -142,11 +151,11 @@ impl Claims {
     pub fn decide(&self, object: &ObjectKey, now: Timestamp) -> Result<(), Denial> {
         let Some(claim) = self.claims.get(object) else { return Ok(()) };
         let own = self.rank(claim);
-        let senior = |rivals: &BTreeSet<Rank>| rivals.first().filter(|first| **first < own).cloned();
-        if let Some(winner) = self.at.get(claim.host.fqdn()).and_then(senior) {
+        let here = self.at.get(claim.host.fqdn()).into_iter().flatten();
+        if let Some(winner) = here.take_while(|rank| **rank < own).find(|rank| !self.is_kept_out(rank, now)) {
             return Err(denied(same_host(claim, &winner.object), None));
         }
-        if let Some(text) = self.loses_to_coverage(claim, &own) {
+        if let Some(text) = self.loses_to_coverage(claim, &own, now) {
             return Err(denied(text, None));
         }
         match self.kept_for_another(claim, now) {
@@ -169,9 +178,11 @@ impl Claims {
     }
 
     /// A senior wildcard of another namespace above, or a senior host of another namespace below.
-    fn loses_to_coverage(&self, claim: &Claim, own: &Rank) -> Option<String> {
+    fn loses_to_coverage(&self, claim: &Claim, own: &Rank, now: Timestamp) -> Option<String> {
         let host = &claim.host;
-        let foreign = |rank: &&Rank| rank.object.namespace != claim.object.namespace && *rank < own;
+        let foreign = |rank: &&Rank| {
+            rank.object.namespace != claim.object.namespace && *rank < own && !self.is_kept_out(rank, now)
+        };
         let mut above = wildcards_above(host).filter_map(|wildcard| self.at.get(&wildcard)).flatten();
         if !claim.by_name && above.any(|rank| foreign(&rank)) {
             return Some(format!(
@@ -179,16 +190,23 @@ impl Claims {
             ));
         }
         let below = host.is_wildcard().then(|| self.below.get(&host.challenge_base())).flatten()?;
-        let mut firsts = below.values().filter_map(BTreeSet::first);
-        firsts.any(|rank| foreign(&rank)).then(|| {
+        below.values().flatten().any(|rank| foreign(&rank)).then(|| {
             format!(
                 "another namespace has a host that {host} covers; the platform team can name that one in a grant to have both"
             )
         })
     }
 
+    /// Whether the claim of this rank is kept out for another namespace.
+    fn is_kept_out(&self, rank: &Rank, now: Timestamp) -> bool {
+        self.claims.get(&rank.object).is_some_and(|claim| self.kept_for_another(claim, now).is_some())
+    }
+
     /// Until when the host is kept for a namespace that had it, or one that excludes it.
     fn kept_for_another(&self, claim: &Claim, now: Timestamp) -> Option<Timestamp> {
+        if self.parked.is_empty() || !self.rank(claim).unmarked {
+            return None;
+        }
         let fresh = |host: &Fqdn| {
             let parked = self.parked.get(host)?;
             (parked.namespace != claim.object.namespace && now < parked.until).then_some(parked.until)
@@ -204,6 +222,12 @@ impl Claims {
         let marker = self.markers.get(claim.host.fqdn());
         let unmarked = marker.is_none_or(|owner| *owner != OwnerHash::of(&claim.object.to_string()));
         Rank { unmarked, created: claim.created, object: claim.object.clone() }
+    }
+
+    /// The claim that an object has filed.
+    #[must_use]
+    pub fn claim_of(&self, object: &ObjectKey) -> Option<&Claim> {
+        self.claims.get(object)
     }
 
     fn claim(&self, rank: &Rank) -> Option<Claim> {

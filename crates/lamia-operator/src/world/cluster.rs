@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::applied::fingerprint;
 
 /// The key of any object; the namespace is empty for cluster-scoped ones.
-pub(crate) fn key_of<K: Resource>(object: &K) -> ObjectKey {
+pub(crate) fn key_of(object: &impl Resource) -> ObjectKey {
     ObjectKey::new(object.meta().namespace.as_deref().unwrap_or_default(), object.name_any())
 }
 
@@ -96,16 +96,11 @@ impl IstioGateway {
     pub(crate) fn of(object: &kube::core::DynamicObject) -> Self {
         let owned = OwnedObject::of(object);
         let view = match (&owned.owner, object.data.get("spec")) {
-            (None, Some(spec)) => istio::read(key_of_dynamic(object), spec).ok(),
+            (None, Some(spec)) => istio::read(key_of(object), spec).ok(),
             _ => None,
         };
         Self { object: owned, view }
     }
-}
-
-/// The key of an object whose kind is known only at run time.
-pub(crate) fn key_of_dynamic(object: &kube::core::DynamicObject) -> ObjectKey {
-    ObjectKey::new(object.metadata.namespace.as_deref().unwrap_or_default(), object.name_any())
 }
 
 /// What is kept of a delivered Secret: never its data.

@@ -100,12 +100,13 @@ impl HostEntry {
         }
     }
 
-    /// Whether its spec names this Gateway.
+    /// The Gateway that its spec names, with `ref`.
     #[must_use]
-    pub(crate) fn refers_to(&self, gateway: &ObjectKey) -> bool {
-        self.validated
-            .as_ref()
-            .is_ok_and(|host| matches!(&host.gateway, GatewayChoice::Referenced(key) if key == gateway))
+    pub(crate) fn gateway(&self) -> Option<&ObjectKey> {
+        match &self.validated.as_ref().ok()?.gateway {
+            GatewayChoice::Referenced(key) => Some(key),
+            GatewayChoice::Owned(_) => None,
+        }
     }
 
     /// The host's name, if the spec is valid.

@@ -45,8 +45,29 @@ pub(crate) enum Listing {
     Gateways,
     /// Istio `VirtualService`.
     Routes,
+    /// Gateway API's `ReferenceGrant`.
+    ReferenceGrants,
     /// Delivered Secrets, of one gateway namespace.
     Secrets,
+}
+
+impl Listing {
+    /// For people.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Hosts => "SecuredHosts",
+            Self::Zones => "Zones",
+            Self::Providers => "DNSProviders",
+            Self::Issuers => "ACMEIssuers",
+            Self::Certificates => "HostCertificates",
+            Self::Services => "Services",
+            Self::Namespaces => "Namespaces",
+            Self::Gateways => "Istio Gateways",
+            Self::Routes => "VirtualServices",
+            Self::ReferenceGrants => "ReferenceGrants",
+            Self::Secrets => "delivered Secrets",
+        }
+    }
 }
 
 /// Everything that is known.
@@ -85,6 +106,11 @@ impl World {
     #[must_use]
     pub(crate) fn complete(&self) -> bool {
         self.awaited.is_empty()
+    }
+
+    /// The first lists that are not complete yet, for people.
+    pub(crate) fn missing_lists(&self) -> Vec<&'static str> {
+        self.awaited.keys().map(|listing| listing.as_str()).collect()
     }
 
     /// Notes that one watch of this kind has its first list.

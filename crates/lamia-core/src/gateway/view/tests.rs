@@ -98,6 +98,21 @@ fn a_reference_to_another_namespace_needs_a_grant_there() {
 }
 
 #[test]
+fn a_grant_is_read_as_its_crd_has_it_and_nonsense_allows_nothing() {
+    let spec = serde_json::json!({
+        "from": [{"group": "lamia.dev", "kind": "SecuredHost", "namespace": "team"}],
+        "to": [{"group": "networking.istio.io", "kind": "Gateway", "name": "shared"}, {"group": "", "kind": "Service"}],
+    });
+    let grant = ReferenceGrant::read("edge", &spec).expect("a grant");
+    let (shared, other) = (ObjectKey::new("edge", "shared"), ObjectKey::new("edge", "other"));
+    assert!(may_refer("team", &shared, "networking.istio.io", std::slice::from_ref(&grant)));
+    assert!(!may_refer("team", &other, "networking.istio.io", &[grant]));
+    for nonsense in [serde_json::json!({}), serde_json::json!({"from": "all", "to": []}), Value::Null] {
+        assert!(ReferenceGrant::read("edge", &nonsense).is_err(), "{nonsense}");
+    }
+}
+
+#[test]
 fn a_reference_that_leads_nowhere_is_an_address_problem_first() {
     let key = ObjectKey::new("infra", "public");
     for (problem, reason) in [

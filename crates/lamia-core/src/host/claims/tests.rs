@@ -110,7 +110,7 @@ fn a_parked_host_is_kept_for_its_namespace_for_an_hour() {
     let parked = |host_text: &str, wants: &str| {
         let mut claims = claims([claim("red/back", wants, 0), claim("blue/new", wants, 1)]);
         claims.remove(&key("red/back"));
-        claims.park(host(host_text).fqdn(), "red", at(-60));
+        claims.park(host(host_text).fqdn(), "red", at(-60), NOW);
         claims
     };
     for (was, wants) in [
@@ -123,15 +123,38 @@ fn a_parked_host_is_kept_for_its_namespace_for_an_hour() {
         assert_eq!(denial.until, Some(at(3_540)), "{was} then {wants}");
         assert!(claims.decide(&key("blue/new"), at(3_540)).is_ok(), "free after the hour");
 
-        claims.insert(claim("red/back", wants, 2));
-        claims.remove(&key("blue/new"));
-        assert!(holds(&claims, "red/back"), "its own namespace takes it back at once");
+        claims.insert(claim("red/back", was, 2));
+        assert!(holds(&claims, "red/back"), "its own namespace takes {was} back at once, though the other is older");
+        assert!(!holds(&claims, "blue/new"), "{wants} is not for the other");
 
         claims.insert(claim("blue/new", wants, 1));
         claims.remove(&key("red/back"));
         claims.unpark(host(was).fqdn());
         assert!(holds(&claims, "blue/new"), "released");
     }
+}
+
+#[test]
+fn whoever_has_its_marker_in_dns_is_not_kept_out() {
+    let mut claims = claims([claim("red/wild", "*.example.org", 0)]);
+    claims.park(host("shop.example.org").fqdn(), "blue", NOW, NOW);
+    assert!(!holds(&claims, "red/wild"), "a wildcard would take what is kept");
+    claims.set_marker(host("*.example.org").fqdn(), Some(OwnerHash::of("red/wild")));
+    assert!(holds(&claims, "red/wild"), "it was there before, side by side by a grant");
+}
+
+#[test]
+fn what_is_parked_is_forgotten_when_it_is_over_and_the_later_time_counts() {
+    let shop = host("shop.example.org");
+    let mut claims = claims([claim("blue/new", "shop.example.org", 1)]);
+    claims.park(shop.fqdn(), "red", at(-600), NOW);
+    claims.park(shop.fqdn(), "blue", at(-1_200), NOW);
+    assert_eq!(claims.decide(&key("blue/new"), NOW).expect_err("kept").until, Some(at(3_000)));
+    claims.park(host("old.example.org").fqdn(), "red", at(-3_600), NOW);
+    assert_eq!(claims.parked.len(), 1, "over before it began");
+    claims.park(host("blog.example.org").fqdn(), "red", at(3_000), at(3_000));
+    assert_eq!(claims.parked.keys().map(Fqdn::as_str).collect::<Vec<_>>(), ["blog.example.org"]);
+    assert!(claims.parked_below.values().flatten().all(|host| host.as_str() == "blog.example.org"));
 }
 
 #[test]

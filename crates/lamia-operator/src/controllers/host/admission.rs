@@ -5,9 +5,10 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use lamia_core::dns::ownership::Whose;
 use lamia_core::host::ObjectKey;
-use lamia_core::host::claims::Claim;
+use lamia_core::host::claims::{Claim, Claims};
 use lamia_core::host::grants::{self, Applicant, Granted, Grants, Namespace};
 use lamia_core::host::plan::Admission;
 use lamia_core::host::reason::{AcceptedReason, Because};
@@ -72,6 +73,12 @@ impl HostController {
         self.wake_rivals(world, &host.host, &input.key);
     }
 
+    /// The object is gone. The host that it had is kept for its namespace for a while.
+    pub(super) fn give_up_claim(&self, world: &mut World, key: &ObjectKey) {
+        park(&mut world.claims, key, self.clock.now());
+        self.withdraw_claim(world, key);
+    }
+
     /// The host is not this object's any more.
     pub(super) fn withdraw_claim(&self, world: &mut World, key: &ObjectKey) {
         if let Some(entry) = world.hosts.get_mut(key) {
@@ -84,6 +91,16 @@ impl HostController {
 
     fn wake_rivals(&self, world: &World, host: &HostName, own: &ObjectKey) {
         world.claims.rivals(host).into_iter().filter(|rival| rival != own).for_each(|rival| self.queue.add(rival));
+    }
+}
+
+/// Keeps the host of an object that is gone for its namespace, if it was the one that had it.
+fn park(claims: &mut Claims, key: &ObjectKey, now: Timestamp) {
+    if claims.decide(key, now).is_ok()
+        && let Some(claim) = claims.claim_of(key)
+    {
+        let host = claim.host.fqdn().clone();
+        claims.park(&host, &key.namespace, now, now);
     }
 }
 
@@ -129,4 +146,37 @@ fn older_hosts(world: &World, key: &ObjectKey, zone: &Fqdn) -> u32 {
             && rank(other) < own
     });
     u32::try_from(older.count()).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claim(object: (&str, &str), created: i64) -> Claim {
+        Claim {
+            object: ObjectKey::new(object.0, object.1),
+            host: HostName::parse("shop.example.org").expect("a host"),
+            created: Timestamp::constant(1_800_000_000 + created, 0),
+            by_name: false,
+        }
+    }
+
+    #[test]
+    fn a_host_is_kept_for_the_namespace_of_the_object_that_had_it_and_no_other() {
+        let now = Timestamp::constant(1_800_000_100, 0);
+        let (red, blue) = (claim(("red", "shop"), 0), claim(("blue", "shop"), 1));
+        let mut claims = Claims::default();
+        claims.insert(red.clone());
+        claims.insert(blue.clone());
+
+        park(&mut claims, &blue.object, now);
+        claims.remove(&blue.object);
+        assert!(claims.decide(&red.object, now).is_ok(), "what never had the host keeps it from nobody");
+
+        claims.insert(blue.clone());
+        park(&mut claims, &red.object, now);
+        claims.remove(&red.object);
+        let until = claims.decide(&blue.object, now).expect_err("kept for red").until;
+        assert_eq!(until, Some(Timestamp::constant(1_800_003_700, 0)));
+    }
 }

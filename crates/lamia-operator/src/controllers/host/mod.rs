@@ -42,7 +42,6 @@ use crate::events::EventRecorder;
 use crate::queue::WorkQueue;
 use crate::status_writer::StatusWriter;
 use crate::world::SharedWorld;
-use crate::world::host::HostEntry;
 use crate::zones::ZoneWorkers;
 
 /// The controller of SecuredHosts.
@@ -156,11 +155,11 @@ impl HostController {
     }
 
     /// A host is gone: its records and Secret follow in time, its certificate is parked.
-    pub(crate) fn deleted(&self, key: &ObjectKey, _entry: &HostEntry, seen: bool) {
+    pub(crate) fn deleted(&self, key: &ObjectKey, seen: bool) {
         self.workers.remove_host(&key.to_string(), seen);
         self.certificates.release(key);
         self.status.forget(key);
-        self.withdraw_claim(&mut self.world.lock(), key);
+        self.give_up_claim(&mut self.world.lock(), key);
         self.orphaned_of(key, seen);
     }
 
