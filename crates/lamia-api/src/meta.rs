@@ -41,6 +41,8 @@ pub const ANNOTATION_HOSTS: &str = "lamia.dev/secured-hosts";
 pub const ANNOTATION_CLAIM: &str = "lamia.dev/claim";
 /// Annotation on a HostCertificate: since when nobody needs it (RFC 3339).
 pub const ANNOTATION_PARKED: &str = "lamia.dev/parked-since";
+/// Annotation on a Zone that Lamia made: since when nobody uses it (RFC 3339).
+pub const ANNOTATION_UNUSED: &str = "lamia.dev/unused-since";
 
 /// Finalizer on HostCertificates: their challenge TXT values must be gone first.
 pub const FINALIZER_CERTIFICATE: &str = "lamia.dev/challenges";

@@ -109,6 +109,12 @@ impl HostEntry {
         }
     }
 
+    /// The host's name, or that of the records which stay while its spec is not accepted.
+    #[must_use]
+    pub(crate) fn any_name(&self) -> Option<&Fqdn> {
+        self.name().or_else(|| self.kept.as_ref().map(|kept| &kept.name))
+    }
+
     /// The host's name, if the spec is valid.
     #[must_use]
     pub(crate) fn name(&self) -> Option<&Fqdn> {

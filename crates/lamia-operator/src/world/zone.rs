@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use lamia_api::meta::{ANNOTATION_CONFIRM, ANNOTATION_UNUSED, FINALIZER_ZONE, LABEL_MANAGED_BY, MANAGED_BY_VALUE};
 use lamia_api::zone::{DelegationStatus, Zone, ZoneSpec, ZoneState, ZoneStatus};
 use lamia_core::host::reason::{Because, ConditionReason, DelegatedReason, Truth, ZoneReason};
 use lamia_core::name::Fqdn;
@@ -10,6 +11,14 @@ use lamia_core::name::Fqdn;
 /// One Zone object.
 #[derive(Clone)]
 pub(crate) struct ZoneEntry {
+    /// Its uid.
+    pub uid: String,
+    /// For a deletion that must not hit what somebody changed meanwhile.
+    pub resource_version: String,
+    /// Whether Lamia made the object, and nobody changed its spec since.
+    pub made_by_lamia: bool,
+    /// Since when nobody uses it, as noted on the object.
+    pub unused_since: Option<Timestamp>,
     /// The object's generation.
     pub generation: i64,
     /// When it was made: of two for one domain, the older counts.
@@ -63,13 +72,19 @@ impl ZoneEntry {
     #[must_use]
     pub(crate) fn of(object: &Zone, earlier: Option<&Self>, now: Timestamp) -> Self {
         let meta = &object.metadata;
-        let annotations = meta.annotations.as_ref();
+        let annotation = |name| meta.annotations.as_ref().and_then(|them| them.get(name));
+        let label = meta.labels.as_ref().and_then(|labels| labels.get(LABEL_MANAGED_BY));
         Self {
+            uid: meta.uid.clone().unwrap_or_default(),
+            resource_version: meta.resource_version.clone().unwrap_or_default(),
+            // Lamia never changes the spec of a Zone, so a second generation is somebody's.
+            made_by_lamia: label.is_some_and(|by| by == MANAGED_BY_VALUE) && meta.generation == Some(1),
+            unused_since: annotation(ANNOTATION_UNUSED).and_then(|text| text.parse().ok()),
             generation: meta.generation.unwrap_or_default(),
             created: meta.creation_timestamp.as_ref().map(|time| time.0).unwrap_or_default(),
             deleting: meta.deletion_timestamp.is_some(),
-            has_finalizer: meta.finalizers.iter().flatten().any(|it| it == lamia_api::meta::FINALIZER_ZONE),
-            confirmed: annotations.and_then(|them| them.get(lamia_api::meta::ANNOTATION_CONFIRM)).cloned(),
+            has_finalizer: meta.finalizers.iter().flatten().any(|it| it == FINALIZER_ZONE),
+            confirmed: annotation(ANNOTATION_CONFIRM).cloned(),
             domain: Fqdn::parse(&object.spec.domain).ok(),
             spec: Arc::new(object.spec.clone()),
             status: Arc::new(object.status.clone().unwrap_or_default()),

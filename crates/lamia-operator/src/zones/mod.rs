@@ -171,6 +171,12 @@ impl ZoneWorkers {
         }
     }
 
+    /// The zones that are open.
+    #[must_use]
+    pub fn open_zones(&self) -> Vec<Fqdn> {
+        self.registry().running.keys().cloned().collect()
+    }
+
     /// Sets what the host `source` (`namespace/name`) wants in this zone, and takes it out of any other. Nothing happens
     /// when that stands already.
     pub fn set_host(&self, domain: &Fqdn, source: &str, demand: HostDemand) {

@@ -6,6 +6,7 @@
 //! | `find` | the zone at the provider, found or made |
 //! | `delegation` | what the parent says, and when to look again |
 //! | `finish` | the deletion of a Zone with `deletionPolicy: Delete` |
+//! | `unused` | the end of a Zone object that Lamia made and nobody uses any more |
 //! | `adopt` | the Zone object for a host whose zone has none yet |
 
 pub(crate) mod adopt;
@@ -13,8 +14,9 @@ mod delegation;
 mod find;
 mod finish;
 mod judge;
+mod unused;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -99,11 +101,12 @@ impl Schedule {
 impl ZoneController {
     /// One turn for one Zone.
     pub(crate) async fn reconcile(self, name: String) {
-        let Some(subject) = judge::subject(&self.world.lock(), &name) else { return self.schedule.forget(&name) };
+        let Some(subject) = judge::subject(&self.world.lock(), &name) else { return self.forget(&name) };
         if subject.entry.deleting {
             return self.finish(&name, &subject).await;
         }
         self.keep_finalizer(&name, &subject).await;
+        self.see_to_use(&name, &subject).await;
         let mut turns = self.schedule.turns(&name);
         let mut facts = subject.entry.facts.clone();
         match judge(&subject) {
@@ -151,6 +154,20 @@ impl ZoneController {
         if let Some(hash) = &subject.entry.confirmed {
             self.workers.confirm(domain, hash);
         }
+    }
+
+    /// The object is gone. Its writer ends, unless another Zone object is there for the domain.
+    fn forget(&self, name: &str) {
+        self.schedule.forget(name);
+        let wanted: BTreeSet<Fqdn> = {
+            let world = self.world.lock();
+            world.zones.values().filter(|zone| zone.is_active()).filter_map(|zone| zone.domain.clone()).collect()
+        };
+        self.workers
+            .open_zones()
+            .iter()
+            .filter(|domain| !wanted.contains(*domain))
+            .for_each(|it| self.workers.close(it));
     }
 
     /// A Zone that is not the one for its domain leaves the writer to the one that is.
@@ -217,3 +234,6 @@ impl ZoneController {
 fn is_found(facts: &ZoneFacts) -> bool {
     facts.ready.as_ref().is_some_and(|because| because.reason == ZoneReason::ZoneFound)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,178 @@
+//! Zones at a provider in memory, with objects at an API server in memory.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use http::Method;
+use lamia_api::meta::{ANNOTATION_UNUSED, LABEL_MANAGED_BY};
+use lamia_core::dns::ownership::Identity;
+use lamia_core::record::RrsetKey;
+use lamia_providers::dns::memory::Memory;
+use lamia_providers::lookup::LookupConfig;
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, watch};
+
+use super::*;
+use crate::clock::TestClock;
+use crate::lease::Leadership;
+use crate::metrics::Metrics;
+use crate::test_api::TestApi;
+use crate::watch::Change;
+use crate::watches::{self, Wake};
+use crate::world::host::HostEntry;
+use crate::world::provider::{FoundProvider, ProviderEntry};
+use crate::zones::{Expectation, Missing, Propagation, ZoneEvent, ZoneWorkersConfig};
+
+const PATH: &str = "/apis/lamia.dev/v1alpha1/zones/example.org";
+
+/// A Zone object that Lamia made; `spec` is laid over its own.
+pub(super) fn zone(domain: &str, spec: Value) -> Zone {
+    let mut object = json!({
+        "apiVersion": "lamia.dev/v1alpha1", "kind": "Zone",
+        "metadata": {
+            "name": domain, "uid": "u1", "generation": 1, "labels": {LABEL_MANAGED_BY: "lamia"}, "annotations": {},
+        },
+        "spec": {"domain": domain, "providerRef": {"name": "memory"}, "delegation": "Off"},
+    });
+    for (field, value) in spec.as_object().expect("fields") {
+        object["spec"][field] = value.clone();
+    }
+    serde_json::from_value(object).expect("a Zone")
+}
+
+/// Name servers that always answer as they should.
+struct Prompt;
+
+#[async_trait]
+impl Propagation for Prompt {
+    async fn missing(&self, _: &Fqdn, _: &[Fqdn], _: &[(RrsetKey, Expectation)]) -> Vec<Missing> {
+        Vec::new()
+    }
+}
+
+struct Bench {
+    api: TestApi,
+    clock: Arc<TestClock>,
+    wake: Wake,
+    controller: ZoneController,
+    events: mpsc::UnboundedReceiver<ZoneEvent>,
+    _leadership: watch::Sender<Leadership>,
+}
+
+impl Bench {
+    /// Zone `example.org`, made by Lamia, at a provider that has it.
+    async fn new() -> Self {
+        let (api, clock, world) = (TestApi::default(), TestClock::new(), SharedWorld::default());
+        let (_leadership, leadership) = watch::channel(Leadership::Standby);
+        let config = ZoneWorkersConfig::new(Identity::new("demo", "i1").expect("good ids"));
+        let (sender, events) = mpsc::unbounded_channel();
+        let lookup = LookupConfig { resolvers: vec!["127.0.0.1:9".parse().expect("an address")], ..Default::default() };
+        let wake = Wake { hosts: WorkQueue::new(), zones: WorkQueue::new(), providers: WorkQueue::new() };
+        let controller = ZoneController {
+            client: api.client(),
+            world: world.clone(),
+            queue: wake.zones.clone(),
+            workers: ZoneWorkers::new(config, clock.clone(), Arc::new(Prompt), sender),
+            lookup: Lookup::new(lookup).expect("a resolver"),
+            changed: Arc::new(|_| {}),
+            status: StatusWriter::start(api.client(), leadership, Metrics::new()),
+            clock: clock.clone(),
+            schedule: Schedule::default(),
+        };
+        let memory = Arc::new(Memory::new([Fqdn::parse("ns1.example.com").expect("a name")]));
+        memory.add_zone(&Fqdn::parse("example.org").expect("a name"));
+        let provider = json!({
+            "apiVersion": "lamia.dev/v1alpha1", "kind": "DNSProvider", "metadata": {"name": "memory", "generation": 1},
+            "spec": {"powerDNS": {"url": "https://dns.example"}},
+        });
+        let mut provider = ProviderEntry::of(&serde_json::from_value(provider).expect("a DNSProvider"), None);
+        provider.found = Some(FoundProvider::Ready { provider: memory, zones: Arc::default() });
+        world.lock().providers.insert("memory".to_owned(), provider);
+
+        let mut stored = serde_json::to_value(zone("example.org", json!({}))).expect("JSON");
+        stored["metadata"]["resourceVersion"] = json!("1");
+        api.state().objects.insert(PATH.to_owned(), stored);
+        let mut bench = Self { api, clock, wake, controller, events, _leadership };
+        bench.turn().await;
+        while bench.controller.workers.summary(&bench.domain()).is_none_or(|summary| !summary.read) {
+            bench.events.recv().await.expect("the workers live");
+        }
+        bench
+    }
+
+    fn domain(&self) -> Fqdn {
+        Fqdn::parse("example.org").expect("a name")
+    }
+
+    /// Shows the object as the watch would, and takes a turn.
+    async fn turn(&self) {
+        let stored = self.api.state().objects.get(PATH).cloned();
+        let change = match stored {
+            Some(stored) => Change::Applied(serde_json::from_value(stored).expect("a Zone")),
+            None => Change::Deleted(zone("example.org", json!({}))),
+        };
+        watches::zones(&self.controller.world, &self.wake, self.clock.now(), change);
+        self.controller.clone().reconcile("example.org".to_owned()).await;
+    }
+
+    fn note(&self) -> Option<String> {
+        let state = self.api.state();
+        state.objects[PATH]["metadata"]["annotations"][ANNOTATION_UNUSED].as_str().map(str::to_owned)
+    }
+
+    /// A host in the zone.
+    fn host(&self) {
+        let host = json!({
+            "apiVersion": "lamia.dev/v1alpha1", "kind": "SecuredHost",
+            "metadata": {"name": "shop", "namespace": "team", "uid": "h1", "generation": 1},
+            "spec": {"host": "shop.example.org"},
+        });
+        let key = ObjectKey::new("team", "shop");
+        let entry = HostEntry::of(&key, &serde_json::from_value(host).expect("a SecuredHost"), None);
+        self.controller.world.lock().hosts.insert(key, entry);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_zone_that_lamia_made_goes_a_day_after_its_last_host_and_its_writer_with_it() {
+    let bench = Bench::new().await;
+    bench.turn().await;
+    let noted = bench.note().expect("noted");
+    assert_eq!(noted.parse::<jiff::Timestamp>().expect("a time"), bench.clock.now());
+
+    bench.clock.set_forward(Duration::from_secs(23 * 3_600));
+    bench.turn().await;
+    assert_eq!(bench.api.count(Method::DELETE), 0);
+    assert_eq!(bench.controller.workers.open_zones(), [bench.domain()]);
+
+    bench.clock.set_forward(Duration::from_secs(3_600));
+    bench.turn().await;
+    assert_eq!(bench.api.count(Method::DELETE), 1);
+    bench.turn().await;
+    assert!(bench.controller.workers.open_zones().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_comes_takes_the_note_back() {
+    let bench = Bench::new().await;
+    bench.turn().await;
+    assert!(bench.note().is_some());
+    bench.host();
+    bench.turn().await;
+    assert_eq!(bench.note(), None);
+    bench.clock.set_forward(Duration::from_secs(48 * 3_600));
+    bench.turn().await;
+    assert_eq!((bench.note(), bench.api.count(Method::DELETE)), (None, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_zone_that_a_person_made_or_changed_stays() {
+    for change in [json!({"generation": 2}), json!({"labels": {}})] {
+        let bench = Bench::new().await;
+        for (field, value) in change.as_object().expect("fields") {
+            bench.api.state().objects.get_mut(PATH).expect("stored")["metadata"][field] = value.clone();
+        }
+        bench.turn().await;
+        assert_eq!(bench.note(), None, "{change}");
+    }
+}
