@@ -17,6 +17,7 @@ use lamia_core::name::HostName;
 use crate::clock::Clock;
 use crate::controllers::certificate::{CertificateController, Need};
 use crate::issuance::{CertificateState, Edges};
+use crate::metrics::census::Expiry;
 use crate::queue::WorkQueue;
 use crate::watch::Change;
 use crate::world::cluster::key_of;
@@ -91,6 +92,11 @@ impl Certificates {
     /// What is known of a certificate; `None` before its first turn.
     pub(crate) fn state(&self, name: &str) -> Option<CertificateState> {
         self.controller.state(name)
+    }
+
+    /// When the certificates in hand end.
+    pub(crate) fn expiries(&self) -> Vec<Expiry> {
+        self.controller.expiries()
     }
 
     /// Something that it waits for may have changed.

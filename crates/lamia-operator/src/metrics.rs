@@ -1,11 +1,12 @@
 //! What Lamia counts about itself, as Prometheus reads it (OpenMetrics text).
 //!
 //! Two ways in. *Counted as it happens*: reconciles, provider and ACME requests, requests to the API server, status
-//! writes, events. *Sampled at each scrape*: queue depths, hosts by condition, the earliest expiry, memory and CPU; they
-//! cost nothing between scrapes and can't drift from the truth.
+//! writes, events. *Sampled at each scrape*: queue depths, hosts by condition, the end of each certificate, memory and CPU;
+//! they cost nothing between scrapes and can't drift from the truth.
 //!
-//! Labels come from small closed sets (controllers, kinds, reasons), never from names of objects or hosts. It decides
-//! nothing and fails nothing: whoever counts gets no error back.
+//! Labels come from small closed sets (controllers, kinds, reasons), never from names of objects or hosts; but for one
+//! gauge per certificate in hand, which goes with it. It decides nothing and fails nothing: whoever counts gets no error
+//! back.
 
 pub mod census;
 mod process;
@@ -24,7 +25,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
 use crate::queue::WorkQueue;
-use census::{HostCensus, Sampled, Samples};
+use census::{Expiry, HostCensus, Sampled, Samples};
 
 /// All that is counted; clones share it.
 #[derive(Clone)]
@@ -167,9 +168,15 @@ impl Metrics {
         self.events.get_or_create(&EventLabels { result }).inc();
     }
 
-    /// Whether this process leads.
-    pub fn set_leader(&self, leads: bool) {
-        self.leader.set(leads.into());
+    /// This process leads from now on.
+    pub fn term_begins(&self) {
+        self.leader.set(1);
+    }
+
+    /// It leads no more: nothing that belongs to the term is sampled any longer.
+    pub fn term_ends(&self) {
+        self.leader.set(0);
+        self.samples.clear();
     }
 
     /// Shows this queue's depth from now on.
@@ -184,6 +191,11 @@ impl Metrics {
     /// Counts the hosts by condition from now on; `count` is called at each scrape.
     pub fn watch_hosts(&self, count: impl Fn() -> HostCensus + Send + Sync + 'static) {
         self.samples.set_hosts(Box::new(count));
+    }
+
+    /// Shows when certificates end from now on; `expiries` is called at each scrape.
+    pub fn watch_certificates(&self, expiries: impl Fn() -> Vec<Expiry> + Send + Sync + 'static) {
+        self.samples.set_expiries(Box::new(expiries));
     }
 
     /// The page that Prometheus reads.
@@ -221,7 +233,7 @@ mod tests {
     #[test]
     fn the_page_shows_what_was_counted() {
         let metrics = Metrics::new();
-        metrics.set_leader(true);
+        metrics.term_begins();
         metrics.reconciled("host", "done", Duration::from_millis(3));
         metrics.provider_called("powerdns", "apply", "ok", Duration::from_millis(20));
         metrics.acme_requested("new_order", "throttled");

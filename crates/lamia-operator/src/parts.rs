@@ -25,6 +25,7 @@ use crate::events::EventRecorder;
 use crate::issuance::{Budgets, Edges, KubeStore};
 use crate::lease::Leadership;
 use crate::metrics::Metrics;
+use crate::metrics::census::HostCensus;
 use crate::outward::Outward;
 use crate::queue::WorkQueue;
 use crate::status_writer::StatusWriter;
@@ -141,6 +142,9 @@ impl Parts {
         };
         metrics.watch_queue("hosts", &wake.hosts);
         metrics.watch_queue("zones", &wake.zones);
+        let (counted, ending) = (world.clone(), certificates.clone());
+        metrics.watch_hosts(move || HostCensus::of(counted.lock().hosts.values().map(|host| &*host.status)));
+        metrics.watch_certificates(move || ending.expiries());
         Ok(Self { world, wake, hosts, zones, providers, certificates, issuers, settled: Arc::new(Notify::new()) })
     }
 

@@ -71,8 +71,10 @@ pub async fn run(config: Config, client: Client, stop: CancellationToken) -> any
             () = stop.cancelled() => break,
             elected = turn.wait_for(Leadership::is_leader) => if elected.is_err() { break },
         }
+        metrics.term_begins();
         let ended = term(&config, &client, &identity, leadership.clone(), &metrics, &health, &stop).await?;
         health.term_ends();
+        metrics.term_ends();
         if ended == Ended::Stopped {
             break;
         }

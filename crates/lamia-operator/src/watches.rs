@@ -417,3 +417,6 @@ pub(crate) fn credentials(
         issuer(name);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,12 @@
-//! What is counted only when somebody asks: the depth of queues, and the hosts by condition and reason.
+//! What is counted only when somebody asks: the depth of queues, the hosts by condition and reason, and when certificates
+//! end.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
-use lamia_api::SecuredHost;
+use lamia_api::host::SecuredHostStatus;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
 use prometheus_client::metrics::MetricType;
@@ -16,36 +17,43 @@ use prometheus_client::metrics::gauge::ConstGauge;
 pub struct HostCensus {
     /// How many hosts have this condition type, status and reason.
     conditions: BTreeMap<[String; 3], i64>,
-    /// When the first certificate in hand ends.
-    earliest_expiry: Option<Timestamp>,
 }
 
 impl HostCensus {
-    /// Counts these hosts.
-    pub fn of<H: std::ops::Deref<Target = SecuredHost>>(hosts: impl IntoIterator<Item = H>) -> Self {
+    /// Counts hosts of these statuses.
+    pub fn of<'a>(hosts: impl IntoIterator<Item = &'a SecuredHostStatus>) -> Self {
         let mut census = Self::default();
-        for host in hosts {
-            let Some(status) = &host.status else { continue };
-            for condition in &status.conditions {
-                let labels = [condition.type_.clone(), condition.status.clone(), condition.reason.clone()];
-                *census.conditions.entry(labels).or_default() += 1;
-            }
-            let expiry = status.certificate.as_ref().and_then(|certificate| certificate.not_after.as_deref());
-            let expiry = expiry.and_then(|time| time.parse::<Timestamp>().ok());
-            census.earliest_expiry = [census.earliest_expiry, expiry].into_iter().flatten().min();
+        for condition in hosts.into_iter().flat_map(|status| &status.conditions) {
+            let labels = [condition.type_.clone(), condition.status.clone(), condition.reason.clone()];
+            *census.conditions.entry(labels).or_default() += 1;
         }
         census
     }
 }
 
+/// When a certificate in hand ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expiry {
+    /// Name of the HostCertificate.
+    pub certificate: String,
+    /// The namespace that holds the claim on its names; empty where none is known.
+    pub namespace: String,
+    /// The first of its names.
+    pub host: String,
+    /// The end of its validity.
+    pub not_after: Timestamp,
+}
+
 type QueueSample = Box<dyn Fn() -> (usize, usize) + Send + Sync>;
 type HostSample = Box<dyn Fn() -> HostCensus + Send + Sync>;
+type ExpirySample = Box<dyn Fn() -> Vec<Expiry> + Send + Sync>;
 
 /// Whom to ask at a scrape.
 #[derive(Default)]
 pub(super) struct Samples {
     queues: Mutex<BTreeMap<&'static str, QueueSample>>,
     hosts: Mutex<Option<HostSample>>,
+    expiries: Mutex<Option<ExpirySample>>,
 }
 
 impl Samples {
@@ -53,8 +61,18 @@ impl Samples {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner).insert(name, sample);
     }
 
+    pub(super) fn clear(&self) {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        *self.hosts.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.expiries.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     pub(super) fn set_hosts(&self, sample: HostSample) {
         *self.hosts.lock().unwrap_or_else(PoisonError::into_inner) = Some(sample);
+    }
+
+    pub(super) fn set_expiries(&self, sample: ExpirySample) {
+        *self.expiries.lock().unwrap_or_else(PoisonError::into_inner) = Some(sample);
     }
 }
 
@@ -70,7 +88,8 @@ impl fmt::Debug for Sampled {
 impl Collector for Sampled {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
         self.encode_queues(&mut encoder)?;
-        self.encode_hosts(&mut encoder)
+        self.encode_hosts(&mut encoder)?;
+        self.encode_expiries(&mut encoder)
     }
 }
 
@@ -92,11 +111,18 @@ impl Sampled {
         let hosts = census.conditions.iter().map(|([condition, status, reason], hosts)| {
             ([("condition", condition.as_str()), ("status", status.as_str()), ("reason", reason.as_str())], *hosts)
         });
-        gauges(encoder, "hosts", "Secured hosts, by condition, status and reason", hosts)?;
-        let Some(expiry) = census.earliest_expiry else { return Ok(()) };
-        let name = "certificate_expiry_timestamp_seconds";
-        let help = "When the first certificate in hand ends, in seconds since 1970";
-        ConstGauge::new(expiry.as_second()).encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)
+        gauges(encoder, "hosts", "Secured hosts, by condition, status and reason", hosts)
+    }
+
+    fn encode_expiries(&self, encoder: &mut DescriptorEncoder) -> Result<(), fmt::Error> {
+        let expiries = self.0.expiries.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(expiries) = expiries.as_ref().map(|sample| sample()) else { return Ok(()) };
+        let values = expiries.iter().map(|Expiry { certificate, namespace, host, not_after }| {
+            let labels = [("namespace", namespace.as_str()), ("host", host.as_str()), ("certificate", certificate)];
+            (labels, not_after.as_second())
+        });
+        let help = "When the certificate in hand of a HostCertificate ends, in seconds since 1970";
+        gauges(encoder, "certificate_expiry_timestamp_seconds", help, values)
     }
 }
 
@@ -124,43 +150,63 @@ fn count(keys: usize) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::sync::{Arc, Mutex};
 
     use serde_json::json;
 
     use super::super::Metrics;
     use super::*;
 
-    fn host(ready: (&str, &str), not_after: Option<&str>) -> Arc<SecuredHost> {
-        let host = json!({
-            "apiVersion": "lamia.dev/v1alpha1", "kind": "SecuredHost", "metadata": {"name": "a", "namespace": "b"},
-            "spec": {"host": "a.example.org", "gateways": []},
-            "status": {
-                "certificate": {"notAfter": not_after},
-                "conditions": [{"type": "Ready", "status": ready.0, "reason": ready.1, "message": "",
-                                "lastTransitionTime": "2026-01-01T00:00:00Z"}],
-            },
+    fn host(ready: (&str, &str)) -> SecuredHostStatus {
+        let status = json!({
+            "conditions": [{"type": "Ready", "status": ready.0, "reason": ready.1, "message": "",
+                            "lastTransitionTime": "2026-01-01T00:00:00Z"}],
         });
-        Arc::new(serde_json::from_value(host).expect("a SecuredHost"))
+        serde_json::from_value(status).expect("a status")
     }
 
     #[test]
-    fn hosts_are_counted_by_condition_and_the_earliest_expiry_is_shown() {
-        let hosts = [
-            host(("True", "Ready"), Some("2026-03-01T00:00:00Z")),
-            host(("True", "Ready"), Some("2026-02-01T00:00:00Z")),
-            host(("Unknown", "Ordering"), None),
-        ];
+    fn hosts_are_counted_by_condition() {
+        let hosts = [host(("True", "Ready")), host(("True", "Ready")), host(("Unknown", "Ordering"))];
         let metrics = Metrics::new();
-        metrics.watch_hosts(move || HostCensus::of(hosts.iter().cloned()));
+        metrics.watch_hosts(move || HostCensus::of(&hosts));
         let page = metrics.page().expect("formats");
         for line in [
             r#"lamia_hosts{condition="Ready",status="True",reason="Ready"} 2"#,
             r#"lamia_hosts{condition="Ready",status="Unknown",reason="Ordering"} 1"#,
-            r#"lamia_certificate_expiry_timestamp_seconds 1769904000"#,
         ] {
             assert!(page.lines().any(|found| found == line), "{line} is not in\n{page}");
         }
+    }
+
+    #[test]
+    fn each_certificate_tells_its_end_and_goes_with_it() {
+        let expiry = |certificate: &str, host: &str, second| Expiry {
+            certificate: certificate.to_owned(),
+            namespace: "team".to_owned(),
+            host: host.to_owned(),
+            not_after: Timestamp::constant(second, 0),
+        };
+        let held = Arc::new(Mutex::new(vec![expiry("shop-1", "shop.example.org", 1_769_904_000)]));
+        let metrics = Metrics::new();
+        let sample = held.clone();
+        metrics.watch_certificates(move || sample.lock().expect("nobody panicked").clone());
+        held.lock().expect("nobody panicked").push(expiry("blog-1", "blog.example.org", 1_769_904_001));
+        let told = || -> Vec<String> {
+            let page = metrics.page().expect("formats");
+            page.lines().filter(|line| line.starts_with("lamia_certificate")).map(str::to_owned).collect()
+        };
+        let of = |host: &str, certificate: &str, second: i64| {
+            format!(
+                r#"lamia_certificate_expiry_timestamp_seconds{{namespace="team",host="{host}",certificate="{certificate}"}} {second}"#
+            )
+        };
+        let blog = of("blog.example.org", "blog-1", 1_769_904_001);
+        assert_eq!(told(), [of("shop.example.org", "shop-1", 1_769_904_000), blog.clone()]);
+        held.lock().expect("nobody panicked").remove(0);
+        assert_eq!(told(), [blog]);
+        metrics.term_ends();
+        assert_eq!(told(), [""; 0], "whoever leads tells it");
     }
 
     #[test]

@@ -15,11 +15,13 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use lamia_api::meta::{ANNOTATION_CLAIM, ANNOTATION_HOSTS, ANNOTATION_PARKED, FINALIZER_CERTIFICATE};
 use lamia_api::{HostCertificate, HostCertificateSpec};
+use lamia_core::cert::checks::InHand;
 use lamia_core::host::reason::CertificateReason;
 use lamia_core::name::HostName;
 
 use super::parking::kept_until;
 use crate::issuance::{About, Case, CertificateState, Owner, SecretState, Version};
+use crate::metrics::census::Expiry;
 
 /// Why a certificate is needed.
 #[derive(Clone, Debug, PartialEq)]
@@ -90,6 +92,18 @@ impl Entry {
 
     pub(super) fn issuer(&self) -> Option<&str> {
         self.case.as_ref().map(|case| case.request.issuer.as_str())
+    }
+
+    /// When its certificate ends; `None` while there is none, or nothing that it belongs to.
+    pub(super) fn expiry(&self, name: &str) -> Option<Expiry> {
+        let (seen, case) = (self.seen.as_ref()?, self.case.as_ref()?);
+        let InHand::Certificate(held) = &self.secret.in_hand else { return None };
+        Some(Expiry {
+            certificate: name.to_owned(),
+            namespace: seen.about.claim.clone().unwrap_or_default(),
+            host: case.request.names.first()?.to_string(),
+            not_after: held.leaf.validity.not_after,
+        })
     }
 
     /// The object as the watch shows it. Its status is read only the first time: from then on, this process is its writer.

@@ -36,6 +36,7 @@ use lamia_core::cert::budget::History;
 use tokio::task::JoinSet;
 
 use crate::issuance::{CertificateState, Edges, Outcome, SecretState, StoreError, Version, advance, read_secret};
+use crate::metrics::census::Expiry;
 use crate::queue::WorkQueue;
 
 pub use entry::Need;
@@ -92,6 +93,12 @@ impl CertificateController {
     #[must_use]
     pub fn state(&self, name: &str) -> Option<CertificateState> {
         self.lock().entries.get(name).and_then(|entry| entry.state.clone())
+    }
+
+    /// When the certificates in hand end.
+    #[must_use]
+    pub fn expiries(&self) -> Vec<Expiry> {
+        self.lock().entries.iter().filter_map(|(name, entry)| entry.expiry(name)).collect()
     }
 
     /// The watch shows a HostCertificate.

@@ -86,12 +86,19 @@ const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 async fn a_needed_certificate_is_made_issued_and_told() {
     let world = World::new();
     let bench = Bench::start(&world);
+    assert_eq!(bench.controller.expiries(), []);
     bench.need();
     bench.controller.needs_known();
     bench.run_for(MINUTE).await;
     let state = bench.controller.state(NAME).expect("known");
     assert_eq!(state.because.reason, CertificateReason::Issued);
-    assert!(state.current.is_some());
+    let expiry = Expiry {
+        certificate: NAME.to_owned(),
+        namespace: "shops".to_owned(),
+        host: "shop.example.org".to_owned(),
+        not_after: state.current.expect("a certificate").not_after,
+    };
+    assert_eq!(bench.controller.expiries(), [expiry]);
     assert_eq!(bench.writes(), ["create"]);
     assert_eq!(world.writes(), (2, 2), "five writes in all");
     assert!(bench.told.lock().expect("fine").len() >= 2, "told on the way and at the end");
