@@ -30,6 +30,23 @@ impl Bench {
         bench
     }
 
+    /// One whose certificate is needed, all of which is done that can be done in a minute.
+    async fn issued(world: &Arc<World>) -> Self {
+        let bench = Self::start(world);
+        bench.need();
+        bench.controller.needs_known();
+        bench.run_for(MINUTE).await;
+        bench
+    }
+
+    /// One whose certificate nobody needs any more.
+    async fn parked(world: &Arc<World>) -> Self {
+        let bench = Self::issued(world).await;
+        bench.controller.need_no_more(NAME);
+        bench.run_for(MINUTE).await;
+        bench
+    }
+
     /// Shows the controller everything that is there.
     fn relist(&self) {
         let objects: Vec<_> = self.world.lock().objects.values().cloned().collect();
@@ -125,16 +142,10 @@ async fn nothing_is_decided_before_the_lists_are_complete_and_nothing_parked_bef
 #[tokio::test(start_paused = true)]
 async fn a_restart_writes_nothing() {
     let world = World::new();
-    let bench = Bench::start(&world);
-    bench.need();
-    bench.controller.needs_known();
-    bench.run_for(MINUTE).await;
+    let bench = Bench::issued(&world).await;
     let before = (world.writes(), bench.writes());
 
-    let bench = Bench::start(&world);
-    bench.need();
-    bench.controller.needs_known();
-    bench.run_for(MINUTE).await;
+    let bench = Bench::issued(&world).await;
     assert_eq!((world.writes(), bench.writes()), before);
     assert!(bench.controller.state(NAME).is_some_and(|state| state.current.is_some()));
 }
@@ -142,12 +153,7 @@ async fn a_restart_writes_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_host_that_comes_back_gets_its_parked_certificate_without_an_order() {
     let world = World::new();
-    let bench = Bench::start(&world);
-    bench.need();
-    bench.controller.needs_known();
-    bench.run_for(MINUTE).await;
-    bench.controller.need_no_more(NAME);
-    bench.run_for(MINUTE).await;
+    let bench = Bench::parked(&world).await;
     assert!(world.object(NAME).annotations().contains_key("lamia.dev/parked-since"));
 
     world.pass_time(SignedDuration::from_hours(6 * 24));
@@ -161,12 +167,7 @@ async fn a_host_that_comes_back_gets_its_parked_certificate_without_an_order() {
 #[tokio::test(start_paused = true)]
 async fn parked_for_seven_days_it_goes_with_its_secret() {
     let world = World::new();
-    let bench = Bench::start(&world);
-    bench.need();
-    bench.controller.needs_known();
-    bench.run_for(MINUTE).await;
-    bench.controller.need_no_more(NAME);
-    bench.run_for(MINUTE).await;
+    let bench = Bench::parked(&world).await;
     world.pass_time(SignedDuration::from_hours(7 * 24));
     bench.controller.wake(NAME);
     bench.run_for(MINUTE).await;
@@ -207,10 +208,7 @@ async fn deleted_in_the_middle_of_an_order_it_leaves_only_after_its_values_are_g
 #[tokio::test(start_paused = true)]
 async fn an_echo_of_an_older_write_changes_nothing_and_a_lost_secret_is_replaced() {
     let world = World::new();
-    let bench = Bench::start(&world);
-    bench.need();
-    bench.controller.needs_known();
-    bench.run_for(MINUTE).await;
+    let bench = Bench::issued(&world).await;
     let old = SecretState { version: Version(1), ..SecretState::default() };
     bench.controller.change(NAME, |entry| entry.see_secret(old));
     bench.run_for(MINUTE).await;

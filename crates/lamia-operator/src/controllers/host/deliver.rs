@@ -5,7 +5,7 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams, Preconditions};
 use kube::core::PartialObjectMeta;
-use kube::{Api, Client};
+use kube::{Api, Client, ResourceExt};
 use lamia_api::meta::{
     ANNOTATION_CERTIFICATE, ANNOTATION_DELETION_POLICY, ANNOTATION_HOST, ANNOTATION_OWNER, FIELD_MANAGER,
     LABEL_MANAGED_BY, LABEL_SECRET_ROLE, MANAGED_BY_VALUE,
@@ -87,10 +87,11 @@ impl Deliverer {
         if !checks::read_leaf(&chain.0).is_ok_and(|leaf| leaf.sha256 == wanted.certificate) {
             return Ok(Delivered::Failed);
         }
+        let secret = secret(wanted, chain, key);
         let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &wanted.target.namespace);
         match cached {
-            Some(cached) => self.update(&secrets, wanted, chain, key, &cached.resource_version).await,
-            None => self.create(&secrets, wanted, chain, key).await,
+            Some(cached) => self.update(&secrets, secret, &cached.resource_version).await,
+            None => self.create(&secrets, wanted, secret).await,
         }
     }
 
@@ -98,11 +99,10 @@ impl Deliverer {
         &self,
         secrets: &Api<Secret>,
         wanted: &Delivery<'_>,
-        chain: ByteString,
-        key: ByteString,
+        secret: Secret,
     ) -> Result<Delivered, kube::Error> {
         let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-        match secrets.create(&params, &secret(wanted, chain.clone(), key.clone())).await {
+        match secrets.create(&params, &secret).await {
             Ok(made) => Ok(written(made)),
             Err(kube::Error::Api(status)) if status.reason == "AlreadyExists" => {
                 let Some(found) = secrets.get_metadata_opt(&wanted.target.name).await? else {
@@ -112,7 +112,7 @@ impl Deliverer {
                 if found.owner.as_deref() != Some(wanted.owner) {
                     return Ok(Delivered::Foreign);
                 }
-                self.update(secrets, wanted, chain, key, &found.resource_version).await
+                self.update(secrets, secret, &found.resource_version).await
             }
             Err(error) => Err(error),
         }
@@ -121,18 +121,16 @@ impl Deliverer {
     async fn update(
         &self,
         secrets: &Api<Secret>,
-        wanted: &Delivery<'_>,
-        chain: ByteString,
-        key: ByteString,
+        mut secret: Secret,
         resource_version: &str,
     ) -> Result<Delivered, kube::Error> {
-        let mut object = secret(wanted, chain, key);
-        object.metadata.resource_version = Some(resource_version.to_owned());
-        let mut patch = json!(object);
+        secret.metadata.resource_version = Some(resource_version.to_owned());
+        let name = secret.name_any();
+        let mut patch = json!(secret);
         patch["apiVersion"] = json!("v1");
         patch["kind"] = json!("Secret");
         let params = PatchParams::apply(FIELD_MANAGER).force();
-        Ok(written(secrets.patch(&wanted.target.name, &params, &Patch::Apply(&patch)).await?))
+        Ok(written(secrets.patch(&name, &params, &Patch::Apply(&patch)).await?))
     }
 
     /// Removes a delivered Secret, if it is still the one that was judged. `true`: it is gone.
