@@ -11,9 +11,11 @@ use lamia_core::dns::admit::RefusalReason;
 use lamia_core::dns::wanted::{ChallengeDemand, ChallengeValues};
 use lamia_core::host::reason::{Because, CertificateReason, ConditionReason, Truth};
 use lamia_core::name::Fqdn;
+use lamia_core::zone::NoZone;
 
 use crate::clock::Clock;
 use crate::issuance::{ChallengeDns, ChallengePlace, ChallengeState as Wish};
+use crate::world::zone::ZoneEntry;
 use crate::world::{SharedWorld, World};
 use crate::zones::{ChallengeState, ZoneWorkers};
 
@@ -53,7 +55,7 @@ impl ChallengeDns for Challenges {
     fn place(&self, name: &Fqdn) -> ChallengePlace {
         let record = name.child(CHALLENGE_LABEL).unwrap_or_else(|_| name.clone());
         let world = self.world.lock();
-        let Some(zone) = zone_of(&world, &record).and_then(|zone| world.zones.get(&zone)) else {
+        let Some(zone) = zone_of(&world, &record) else {
             let since = self.obstacles().since(&record, Obstacle::NoZone, self.clock.now());
             let fact = Fact::fails(since, format!("no zone of Lamia's holds {record}"));
             return ChallengePlace { record, zone_ready: fact.clone(), free: fact.clone(), delegated: fact };
@@ -147,8 +149,7 @@ impl Challenges {
         let world = self.world.lock();
         for record in records {
             let Ok(name) = Fqdn::parse(&record.name) else { continue };
-            let zone = zone_of(&world, &name).and_then(|zone| world.zones.get(&zone));
-            let Some(domain) = zone.and_then(|zone| zone.domain.clone()) else { continue };
+            let Some(domain) = zone_of(&world, &name).and_then(|zone| zone.domain.clone()) else { continue };
             let values: &mut ChallengeValues = demands.entry(domain).or_default().names.entry(name).or_default();
             if wants {
                 values.want.insert(record.value.clone())
@@ -194,16 +195,17 @@ impl Obstacles {
     }
 }
 
-/// The Zone object that holds a name: the longest match among the active ones.
-fn zone_of(world: &World, name: &Fqdn) -> Option<String> {
-    let holding = world
-        .zones
-        .iter()
-        .filter(|(_, zone)| zone.is_active() && zone.domain.as_ref().is_some_and(|domain| name.is_at_or_under(domain)));
-    let depth = |zone: &crate::world::zone::ZoneEntry| zone.domain.as_ref().map_or(0, |domain| domain.as_str().len());
-    holding
-        .max_by_key(|(_, zone)| (depth(zone), zone.is_ready(), std::cmp::Reverse(zone.created)))
-        .map(|(name, _)| name.clone())
+/// The Zone that holds a name. Of two objects for one domain, where hosts have to wait for a person, the one that works goes
+/// on answering challenges: certificates are renewed meanwhile.
+fn zone_of<'w>(world: &'w World, name: &Fqdn) -> Option<&'w ZoneEntry> {
+    match lamia_core::zone::zone_of(name, &world.known_zones(), None) {
+        Ok(zone) => world.zones.get(&zone.name),
+        Err(NoZone::Ambiguous { domain, .. }) => {
+            let rivals = world.zones.values().filter(|zone| zone.is_active() && zone.domain.as_ref() == Some(&domain));
+            rivals.max_by_key(|zone| (zone.is_ready(), std::cmp::Reverse(zone.created)))
+        }
+        Err(NoZone::Unknown { .. } | NoZone::OnlyPrivate { .. }) => None,
+    }
 }
 
 /// A zone's condition, as the gate of an attempt sees it.

@@ -73,7 +73,7 @@ impl Parts {
             authoritative_port: config.dns_port,
             timeout: QUESTION_TIMEOUT,
         })?;
-        let workers = zone_workers(config, identity, leadership.clone(), &lookup, &clock, zone_events);
+        let workers = zone_workers(config, identity, &lookup, &clock, zone_events);
         let challenges = Challenges::new(world.clone(), workers.clone(), clock.clone());
         let outward = Outward::new(leadership.clone(), metrics.clone());
         let budgets = Arc::new(Budgets::default());
@@ -215,7 +215,6 @@ impl Parts {
 fn zone_workers(
     config: &Config,
     identity: &Identity,
-    leadership: watch::Receiver<Leadership>,
     lookup: &Lookup,
     clock: &Arc<dyn Clock>,
     events: mpsc::UnboundedSender<ZoneEvent>,
@@ -223,7 +222,6 @@ fn zone_workers(
     let grace = jiff::SignedDuration::try_from(config.deletion_grace).unwrap_or(SafetyRules::default().grace);
     let settings = ZoneWorkersConfig {
         rules: SafetyRules { grace, ..SafetyRules::default() },
-        may_act: Arc::new(move || leadership.borrow().may_act()),
         ..ZoneWorkersConfig::new(identity.clone())
     };
     ZoneWorkers::new(settings, clock.clone(), Arc::new(AuthoritativeServers::new(lookup.clone())), events)

@@ -7,7 +7,6 @@
 use std::collections::BTreeSet;
 
 use lamia_api::common::Management;
-use lamia_api::condition::Condition;
 use lamia_api::zone::DelegationPolicy;
 
 use super::ObjectKey;
@@ -17,7 +16,7 @@ use super::reason::{
 };
 use crate::dns::admit::Refusal;
 use crate::name::Fqdn;
-use crate::zone::{NoZone, NoZoneToCreate};
+use crate::zone::NoZone;
 
 /// A host that is valid, granted and nobody else's; or one that is to be left alone.
 #[must_use]
@@ -35,20 +34,6 @@ pub fn accepted(management: Management) -> Because<AcceptedReason> {
     }
 }
 
-/// A condition that another object of ours has worked out: the Zone's or the HostCertificate's, named `object`.
-///
-/// What that object does not say yet, or in words that this condition does not have, is something to wait for.
-#[must_use]
-pub fn relayed<R: ConditionReason>(object: &str, condition: Option<&Condition>) -> Because<R> {
-    let known = condition.and_then(|condition| Some((condition, R::parse(&condition.reason)?)));
-    match known {
-        Some((condition, reason)) if reason.truth().as_str() == condition.status => {
-            Because::new(reason, condition.message.clone())
-        }
-        _ => Because::new(R::WAITING, format!("waits for {object}")),
-    }
-}
-
 /// A host that no zone holds.
 #[must_use]
 pub fn no_zone(why: &NoZone) -> Because<ZoneReason> {
@@ -56,16 +41,6 @@ pub fn no_zone(why: &NoZone) -> Because<ZoneReason> {
         NoZone::Unknown { .. } => ZoneReason::NoProvider,
         NoZone::OnlyPrivate { .. } => ZoneReason::OnlyPrivateZone,
         NoZone::Ambiguous { .. } => ZoneReason::AmbiguousZone,
-    };
-    Because::new(reason, why.to_string())
-}
-
-/// A host whose zone may not be made.
-#[must_use]
-pub fn no_zone_to_create(why: &NoZoneToCreate) -> Because<ZoneReason> {
-    let reason = match why {
-        NoZoneToCreate::Never(_) => ZoneReason::ZoneMissing,
-        NoZoneToCreate::NotListed(_) | NoZoneToCreate::PublicSuffix { .. } => ZoneReason::ZoneNotListed,
     };
     Because::new(reason, why.to_string())
 }
@@ -94,8 +69,18 @@ pub enum Trouble {
         /// What is wrong and what to do.
         hint: String,
     },
+    /// It does not have the zone.
+    Missing {
+        /// What is wrong and what to do.
+        hint: String,
+    },
     /// It refuses the request for what it says.
-    Refused {
+    Invalid {
+        /// What is wrong and what to do.
+        hint: String,
+    },
+    /// It can't do such a thing.
+    Unsupported {
         /// What is wrong and what to do.
         hint: String,
     },
@@ -115,7 +100,9 @@ impl From<Trouble> for Because<ZoneReason> {
     fn from(trouble: Trouble) -> Self {
         match trouble {
             Trouble::Unauthorized { hint } => Self::new(ZoneReason::Unauthorized, hint),
-            Trouble::Refused { hint } => Self::new(ZoneReason::ZoneMissing, hint),
+            Trouble::Missing { hint } => Self::new(ZoneReason::ZoneMissing, hint),
+            Trouble::Invalid { hint } => Self::new(ZoneReason::Invalid, hint),
+            Trouble::Unsupported { hint } => Self::new(ZoneReason::Unsupported, hint),
             Trouble::Throttled { hint } => Self::new(ZoneReason::Throttled, hint),
             Trouble::Unavailable { hint } => Self::new(ZoneReason::ProviderError, hint),
         }
@@ -126,7 +113,9 @@ impl From<Trouble> for Because<RecordsReason> {
     fn from(trouble: Trouble) -> Self {
         match trouble {
             Trouble::Unauthorized { hint } => Self::new(RecordsReason::Unauthorized, hint),
-            Trouble::Refused { hint } => Self::new(RecordsReason::Refused, hint),
+            Trouble::Missing { hint } | Trouble::Invalid { hint } | Trouble::Unsupported { hint } => {
+                Self::new(RecordsReason::Refused, hint)
+            }
             Trouble::Throttled { hint } => Self::new(RecordsReason::Throttled, hint),
             Trouble::Unavailable { hint } => Self::new(RecordsReason::ProviderError, hint),
         }

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use lamia_core::cert::gate::{Gate, GateFacts, gate};
-use lamia_core::dns::ownership::Identity;
 use lamia_core::record::{RecordType, RecordValue, Rrset, RrsetKey};
 use lamia_providers::dns::memory::Memory;
 use serde_json::json;
@@ -13,21 +11,10 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::clock::TestClock;
-use crate::world::zone::ZoneEntry;
-use crate::zones::{Expectation, Missing, Mode, Propagation, ZoneBinding, ZoneEvent, ZoneWorkersConfig};
+use crate::zones::{Mode, ZoneBinding, ZoneEvent, prompt_workers};
 
 fn name(text: &str) -> Fqdn {
     Fqdn::parse(text).expect("a good name")
-}
-
-/// Name servers that always answer as they should.
-struct Prompt;
-
-#[async_trait]
-impl Propagation for Prompt {
-    async fn missing(&self, _: &Fqdn, _: &[Fqdn], _: &[(RrsetKey, Expectation)]) -> Vec<Missing> {
-        Vec::new()
-    }
 }
 
 struct Bench {
@@ -41,9 +28,7 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let (clock, world) = (TestClock::new(), SharedWorld::default());
-        let config = ZoneWorkersConfig::new(Identity::new("demo", "i1").expect("good ids"));
-        let (sender, events) = mpsc::unbounded_channel();
-        let workers = ZoneWorkers::new(config, clock.clone(), Arc::new(Prompt), sender);
+        let (workers, events) = prompt_workers(&clock);
         let challenges = Challenges::new(world.clone(), workers.clone(), clock.clone());
         Self { clock, world, workers, challenges, events }
     }

@@ -8,6 +8,7 @@ pub(crate) mod zone;
 
 use std::future::Future;
 
+use lamia_core::host::facts::Trouble;
 use lamia_core::host::reason::{Because, ZoneReason};
 use lamia_providers::error::{ErrorKind, ProviderError};
 use tokio::task::JoinSet;
@@ -39,15 +40,19 @@ where
 
 /// What a provider's error means for the zones there.
 pub(crate) fn zone_reason(error: &ProviderError) -> Because<ZoneReason> {
-    let reason = match error.kind {
-        ErrorKind::Unauthorized | ErrorKind::Forbidden => ZoneReason::Unauthorized,
-        ErrorKind::Throttled => ZoneReason::Throttled,
-        ErrorKind::NotFound => ZoneReason::ZoneMissing,
-        ErrorKind::Invalid => ZoneReason::Invalid,
-        ErrorKind::Unsupported => ZoneReason::Unsupported,
-        ErrorKind::Unavailable | ErrorKind::Protocol | ErrorKind::Conflict => ZoneReason::ProviderError,
-    };
-    Because::new(reason, error.to_string())
+    trouble(error.kind, error.to_string()).into()
+}
+
+/// A provider's error, as conditions know it.
+pub(crate) fn trouble(kind: ErrorKind, hint: String) -> Trouble {
+    match kind {
+        ErrorKind::Unauthorized | ErrorKind::Forbidden => Trouble::Unauthorized { hint },
+        ErrorKind::Throttled => Trouble::Throttled { hint },
+        ErrorKind::NotFound => Trouble::Missing { hint },
+        ErrorKind::Invalid => Trouble::Invalid { hint },
+        ErrorKind::Unsupported => Trouble::Unsupported { hint },
+        ErrorKind::Conflict | ErrorKind::Unavailable | ErrorKind::Protocol => Trouble::Unavailable { hint },
+    }
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use lamia_core::host::ObjectKey;
 use lamia_core::host::address::GatewayService;
 use lamia_core::host::claims::Claims;
 use lamia_core::name::Fqdn;
+use lamia_core::zone::KnownZone;
 
 use self::cluster::{DeliveredSecret, IstioGateway, OwnedObject};
 use self::host::HostEntry;
@@ -127,6 +128,16 @@ impl World {
     #[must_use]
     pub(crate) fn default_issuer(&self) -> Option<&str> {
         self.issuers.iter().find(|(_, spec)| spec.default).map(|(name, _)| name.as_str())
+    }
+
+    /// The active Zone objects, as the core chooses among them.
+    pub(crate) fn known_zones(&self) -> Vec<KnownZone> {
+        let active = self.zones.iter().filter(|(_, zone)| zone.is_active());
+        active
+            .filter_map(|(name, zone)| {
+                Some(KnownZone { name: name.clone(), domain: zone.domain.clone()?, public: true })
+            })
+            .collect()
     }
 
     /// The hosts at or under a domain.

@@ -45,11 +45,6 @@ impl Shared {
         Moment { instant: Instant::now(), time: self.clock.now() }
     }
 
-    /// Whether this process may call providers now.
-    pub(super) fn may_act(&self) -> bool {
-        (self.config.may_act)()
-    }
-
     /// How many names were withdrawn lately.
     pub(super) fn withdrawn_lately(&self, now: Timestamp) -> usize {
         let mut withdrawn = lock(&self.withdrawn);

@@ -24,6 +24,8 @@ mod worker;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::prompt_workers;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -63,15 +65,13 @@ pub struct ZoneWorkersConfig {
     pub rules: SafetyRules,
     /// How often a zone is read again though nothing seems to have changed.
     pub refresh: Duration,
-    /// Whether this process may call providers now; false once another may have become the leader.
-    pub may_act: Arc<dyn Fn() -> bool + Send + Sync>,
 }
 
 impl ZoneWorkersConfig {
-    /// The documented defaults, for a process that may always act.
+    /// The documented defaults.
     #[must_use]
     pub fn new(identity: Identity) -> Self {
-        Self { identity, rules: SafetyRules::default(), refresh: REFRESH, may_act: Arc::new(|| true) }
+        Self { identity, rules: SafetyRules::default(), refresh: REFRESH }
     }
 }
 
@@ -93,7 +93,7 @@ pub struct ZoneBinding {
     pub domain: Fqdn,
     /// The provider's name for it.
     pub id: ZoneId,
-    /// The provider, with its credential. Another `Arc` counts as another credential.
+    /// The provider, with its credential, guarded: only the leader's calls go through. Another `Arc` counts as another credential.
     pub provider: Arc<dyn DnsProvider>,
     /// The servers that must all answer before anything counts as published; none to trust the provider's word.
     pub name_servers: Vec<Fqdn>,

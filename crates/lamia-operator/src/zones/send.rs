@@ -31,10 +31,6 @@ pub(super) async fn send(binding: &ZoneBinding, units: &[Unit], shared: &Shared)
     let mut queue: VecDeque<Vec<Unit>> = batches(units, binding.provider.capabilities().max_changes).into();
     let mut sent = Sent::default();
     while let Some(mut batch) = queue.pop_front() {
-        if !shared.may_act() {
-            sent.stopped = Some(not_leading());
-            return sent;
-        }
         let changes: Vec<RrsetChange> = batch.iter().flat_map(|unit| unit.changes.iter().cloned()).collect();
         sent.calls += 1;
         let result = binding.provider.apply(&binding.id, &changes).await;
@@ -60,9 +56,4 @@ pub(super) async fn send(binding: &ZoneBinding, units: &[Unit], shared: &Shared)
         }
     }
     sent
-}
-
-/// The error of a process that may not write any more.
-pub(super) fn not_leading() -> ProviderError {
-    ProviderError::new(ErrorKind::Unavailable, "apply changes", "this replica is not the leader")
 }

@@ -15,7 +15,7 @@ use super::ZoneBinding;
 use super::cell::{ZoneCell, expectations};
 use super::metrics::Call;
 use super::propagation::{Expectation, Missing};
-use super::send::{self, send};
+use super::send::send;
 
 /// Starts both tasks; they end with `stop`, a call to the provider that is under way being brought to its end.
 pub(super) fn start(cell: &Arc<ZoneCell>, stop: &CancellationToken) {
@@ -49,10 +49,7 @@ async fn write(cell: Arc<ZoneCell>, stop: CancellationToken) {
 async fn turn_writer(cell: &ZoneCell) {
     let shared = &cell.shared;
     if let Some((binding, epoch)) = cell.with(|book| book.must_read(Instant::now())) {
-        let result = match shared.may_act() {
-            true => shared.metrics.note(Call::Records, binding.provider.records(&binding.id).await),
-            false => Err(send::not_leading()),
-        };
+        let result = shared.metrics.note(Call::Records, binding.provider.records(&binding.id).await);
         log_trouble(&binding, result.as_ref().err());
         let failed = result.is_err();
         cell.with(|book| book.have_read(epoch, result, shared.moment()));

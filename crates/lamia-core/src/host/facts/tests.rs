@@ -1,7 +1,5 @@
 //! Each fact has a row of the table, and says what to do.
 
-use lamia_api::condition::Time;
-
 use super::*;
 use crate::dns::admit::{RefusalReason, Subject};
 
@@ -28,10 +26,12 @@ fn lines<F: Into<Because<R>>, R: ConditionReason>(facts: impl IntoIterator<Item 
         .collect()
 }
 
-fn troubles() -> [Trouble; 4] {
+fn troubles() -> [Trouble; 6] {
     [
         Trouble::Unauthorized { hint: hint() },
-        Trouble::Refused { hint: hint() },
+        Trouble::Missing { hint: hint() },
+        Trouble::Invalid { hint: hint() },
+        Trouble::Unsupported { hint: hint() },
         Trouble::Throttled { hint: hint() },
         Trouble::Unavailable { hint: hint() },
     ]
@@ -44,15 +44,7 @@ fn words_for_the_zone() {
     let no_zones = [
         no_zone(&NoZone::Unknown { host: host.clone() }),
         no_zone(&NoZone::OnlyPrivate { host: host.clone(), zone: "inner".to_owned(), domain: domain.clone() }),
-        no_zone(&NoZone::Ambiguous {
-            host: host.clone(),
-            domain: domain.clone(),
-            first: "one".to_owned(),
-            second: "two".to_owned(),
-        }),
-        no_zone_to_create(&NoZoneToCreate::Never(host.clone())),
-        no_zone_to_create(&NoZoneToCreate::NotListed(host.clone())),
-        no_zone_to_create(&NoZoneToCreate::PublicSuffix { host, domain: fqdn("co.uk") }),
+        no_zone(&NoZone::Ambiguous { host, domain, first: "one".to_owned(), second: "two".to_owned() }),
     ];
     insta::assert_snapshot!(lines::<_, ZoneReason>(no_zones) + &lines::<_, ZoneReason>(troubles()));
 }
@@ -130,27 +122,6 @@ fn a_policy_decides_what_a_missing_delegation_means() {
         (DelegationPolicy::Off, Why::NotDelegated, Why::NotEnforced),
     ] {
         assert_eq!(delegated(policy, Because::new(seen, "as seen")).reason, expected, "{policy:?} {seen:?}");
-    }
-}
-
-#[test]
-fn another_objects_condition_is_taken_over_only_when_it_makes_sense_here() {
-    let condition = |status: &str, reason: &str| Condition {
-        type_: "ZoneReady".to_owned(),
-        status: status.to_owned(),
-        reason: reason.to_owned(),
-        message: "as told".to_owned(),
-        last_transition_time: Time(jiff::Timestamp::UNIX_EPOCH),
-        observed_generation: None,
-    };
-    for (condition, expected) in [
-        (Some(condition("True", "ZoneFound")), ZoneReason::ZoneFound),
-        (Some(condition("False", "NoProvider")), ZoneReason::NoProvider),
-        (Some(condition("True", "NoProvider")), ZoneReason::Waiting),
-        (Some(condition("False", "Whatever")), ZoneReason::Waiting),
-        (None, ZoneReason::Waiting),
-    ] {
-        assert_eq!(relayed::<ZoneReason>("Zone example-org", condition.as_ref()).reason, expected, "{condition:?}");
     }
 }
 

@@ -10,17 +10,17 @@ use lamia_api::common::Management;
 use lamia_api::condition::{Condition, READY};
 use lamia_api::host::{CertificateStatus, SecuredHostStatus};
 use lamia_core::host::ObjectKey;
-use lamia_core::host::facts::{self, Records, Serving, Trouble};
+use lamia_core::host::facts::{self, Records, Serving};
 use lamia_core::host::plan::{Admission, Decision, HostPlan};
 use lamia_core::host::reason::{AcceptedReason, Because, GatewayReason, RecordsReason, ServingReason, ZoneReason};
 use lamia_core::host::status::{Observation, status};
 use lamia_core::host::validate::{Rejection, ValidatedHost};
 use lamia_core::requeue::{Outcome, requeue};
-use lamia_providers::error::ErrorKind;
 
 use super::HostController;
 use super::fetch::HostInput;
 use crate::config::ProbeMode;
+use crate::controllers::trouble;
 use crate::issuance::CertificateState;
 use crate::status_writer::Urgency;
 use crate::zones::{PublishState, Waits};
@@ -211,13 +211,4 @@ fn published(state: PublishState) -> Because<RecordsReason> {
         PublishState::Failed(failure) => Records::Failed(trouble(failure.kind, failure.message)),
     }
     .into()
-}
-
-fn trouble(kind: ErrorKind, hint: String) -> Trouble {
-    match kind {
-        ErrorKind::Unauthorized | ErrorKind::Forbidden => Trouble::Unauthorized { hint },
-        ErrorKind::Throttled => Trouble::Throttled { hint },
-        ErrorKind::Invalid | ErrorKind::NotFound | ErrorKind::Unsupported => Trouble::Refused { hint },
-        ErrorKind::Conflict | ErrorKind::Unavailable | ErrorKind::Protocol => Trouble::Unavailable { hint },
-    }
 }

@@ -6,6 +6,7 @@ use kube::{Api, Client};
 use lamia_api::common::DeletionPolicy;
 use lamia_api::meta::{FIELD_MANAGER, LABEL_MANAGED_BY, MANAGED_BY_VALUE};
 use lamia_api::zone::{ProviderRef, Zone, ZoneSpec};
+use lamia_core::host::facts::no_zone;
 use lamia_core::host::reason::{Because, ZoneReason};
 use lamia_core::name::Fqdn;
 use lamia_core::zone::{KnownZone, NoZone, zone_of, zone_to_create};
@@ -36,16 +37,11 @@ pub(crate) enum Home {
 /// # Errors
 /// Why there is none: for `ZoneReady`.
 pub(crate) fn home(world: &World, host: &Fqdn) -> Result<Home, Because<ZoneReason>> {
-    let known: Vec<KnownZone> = world
-        .zones
-        .iter()
-        .filter(|(_, zone)| zone.is_active())
-        .filter_map(|(name, zone)| Some(KnownZone { name: name.clone(), domain: zone.domain.clone()?, public: true }))
-        .collect();
+    let known = world.known_zones();
     let existing = match zone_of(host, &known, None) {
         Ok(zone) => Some(zone),
         Err(NoZone::Unknown { .. }) => None,
-        Err(ambiguous) => return Err(Because::new(ZoneReason::AmbiguousZone, ambiguous.to_string())),
+        Err(ambiguous) => return Err(no_zone(&ambiguous)),
     };
     let offered = offered(world, host)?;
     match (existing, offered) {
@@ -73,7 +69,7 @@ fn offered(world: &World, host: &Fqdn) -> Result<Option<NewZone>, Because<ZoneRe
     match zone_of(host, &at_providers, default_provider(world)) {
         Ok(zone) => return Ok(Some(NewZone { domain: zone.domain.clone(), provider: zone.name.clone() })),
         Err(NoZone::Unknown { .. }) => {}
-        Err(other) => return Err(Because::new(ZoneReason::AmbiguousZone, other.to_string())),
+        Err(ambiguous) => return Err(no_zone(&ambiguous)),
     }
     let mut makers: Vec<(&String, &ProviderEntry)> = world.providers.iter().collect();
     makers.sort_by_key(|(name, provider)| (!provider.spec.default, (*name).clone()));

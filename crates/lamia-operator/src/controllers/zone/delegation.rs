@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use lamia_api::zone::{DelegationPolicy, DelegationStatus};
 use lamia_core::delegation::{DelegationObservation, Verdict};
+use lamia_core::host::facts::delegated;
 use lamia_core::host::reason::{Because, DelegatedReason};
 use lamia_core::name::Fqdn;
 use tokio::time::Instant;
@@ -32,7 +33,7 @@ impl ZoneController {
     ) {
         let policy = subject.entry.spec.delegation;
         if policy == DelegationPolicy::Off {
-            facts.delegated = Some(Because::new(DelegatedReason::NotEnforced, "not looked at: spec.delegation is Off"));
+            facts.delegated = Some(delegated(policy, Because::new(DelegatedReason::Unknown, "not looked at")));
             facts.delegation = None;
             turns.parent = Instant::now() + AT_REST;
             return;
@@ -47,12 +48,13 @@ impl ZoneController {
         };
         let seen = self.lookup.delegation(domain, &content).await;
         let verdict = seen.verdict();
+        let found = delegated(policy, Because::new(reason(verdict), seen.message(&facts.name_servers)));
         let now = Instant::now();
-        if facts.delegated.as_ref().map(|because| because.reason) != Some(reason(verdict, policy)) {
+        if facts.delegated.as_ref().map(|because| because.reason) != Some(found.reason) {
             turns.parent_since = now;
         }
         turns.parent = now + if verdict == Verdict::Delegated { AT_REST } else { wait(now - turns.parent_since) };
-        facts.delegated = Some(Because::new(reason(verdict, policy), seen.message(&facts.name_servers)));
+        facts.delegated = Some(found);
         facts.delegation = Some(status(&seen, verdict));
     }
 }
@@ -61,10 +63,9 @@ fn wait(for_how_long: Duration) -> Duration {
     (for_how_long / SHARE).clamp(AT_FIRST, AT_MOST)
 }
 
-fn reason(verdict: Verdict, policy: DelegationPolicy) -> DelegatedReason {
+fn reason(verdict: Verdict) -> DelegatedReason {
     match verdict {
         Verdict::Delegated => DelegatedReason::Delegated,
-        _ if policy == DelegationPolicy::Warn => DelegatedReason::NotEnforced,
         Verdict::Partial => DelegatedReason::Partial,
         Verdict::Elsewhere => DelegatedReason::Elsewhere,
         Verdict::Lame => DelegatedReason::Lame,

@@ -2,11 +2,8 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use http::Method;
 use lamia_api::meta::{ANNOTATION_UNUSED, LABEL_MANAGED_BY};
-use lamia_core::dns::ownership::Identity;
-use lamia_core::record::RrsetKey;
 use lamia_providers::dns::memory::Memory;
 use lamia_providers::lookup::LookupConfig;
 use serde_json::{Value, json};
@@ -21,7 +18,7 @@ use crate::watch::Change;
 use crate::watches::{self, Wake};
 use crate::world::host::HostEntry;
 use crate::world::provider::{FoundProvider, ProviderEntry};
-use crate::zones::{Expectation, Missing, Propagation, ZoneEvent, ZoneWorkersConfig};
+use crate::zones::{ZoneEvent, prompt_workers};
 
 const PATH: &str = "/apis/lamia.dev/v1alpha1/zones/example.org";
 
@@ -40,16 +37,6 @@ pub(super) fn zone(domain: &str, spec: Value) -> Zone {
     serde_json::from_value(object).expect("a Zone")
 }
 
-/// Name servers that always answer as they should.
-struct Prompt;
-
-#[async_trait]
-impl Propagation for Prompt {
-    async fn missing(&self, _: &Fqdn, _: &[Fqdn], _: &[(RrsetKey, Expectation)]) -> Vec<Missing> {
-        Vec::new()
-    }
-}
-
 struct Bench {
     api: TestApi,
     clock: Arc<TestClock>,
@@ -64,15 +51,14 @@ impl Bench {
     async fn new() -> Self {
         let (api, clock, world) = (TestApi::default(), TestClock::new(), SharedWorld::default());
         let (_leadership, leadership) = watch::channel(Leadership::Standby);
-        let config = ZoneWorkersConfig::new(Identity::new("demo", "i1").expect("good ids"));
-        let (sender, events) = mpsc::unbounded_channel();
+        let (workers, events) = prompt_workers(&clock);
         let lookup = LookupConfig { resolvers: vec!["127.0.0.1:9".parse().expect("an address")], ..Default::default() };
         let wake = Wake { hosts: WorkQueue::new(), zones: WorkQueue::new(), providers: WorkQueue::new() };
         let controller = ZoneController {
             client: api.client(),
             world: world.clone(),
             queue: wake.zones.clone(),
-            workers: ZoneWorkers::new(config, clock.clone(), Arc::new(Prompt), sender),
+            workers,
             lookup: Lookup::new(lookup).expect("a resolver"),
             changed: Arc::new(|_| {}),
             status: StatusWriter::start(api.client(), leadership, Metrics::new()),

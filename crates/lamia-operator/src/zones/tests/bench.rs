@@ -1,7 +1,6 @@
 //! A zone at the provider in memory, its name servers, and workers on it.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,10 +9,15 @@ use lamia_api::common::DeletionPolicy;
 use lamia_core::dns::ownership::{Identity, OwnerHash};
 use lamia_core::name::Fqdn;
 use lamia_core::record::{RecordType, Rrset, RrsetKey};
+use lamia_providers::dns::DnsProvider;
 use lamia_providers::dns::memory::{Memory, Operation};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
 use crate::clock::TestClock;
+use crate::lease::Leadership;
+use crate::metrics::Metrics;
+use crate::outward::Outward;
 use crate::zones::{
     ChallengeDemand, ChallengeState, ChallengeValues, Expectation, HostDemand, Missing, Mode, Propagation,
     PublishState, Target, ZoneBinding, ZoneEvent, ZoneWorkers, ZoneWorkersConfig,
@@ -57,7 +61,8 @@ pub(super) struct Bench {
     pub(super) servers: Arc<Servers>,
     pub(super) workers: ZoneWorkers,
     pub(super) clock: Arc<TestClock>,
-    pub(super) leader: Arc<AtomicBool>,
+    pub(super) leadership: watch::Sender<Leadership>,
+    guarded: Arc<dyn DnsProvider>,
     pub(super) events: mpsc::UnboundedReceiver<ZoneEvent>,
 }
 
@@ -75,17 +80,13 @@ impl Bench {
         provider.add_zone(&zone());
         let servers = Servers { provider: provider.clone(), late: Mutex::default(), questions: Mutex::default() };
         let servers = Arc::new(servers);
-        let leader = Arc::new(AtomicBool::new(true));
-        let gate = leader.clone();
+        let (leadership, led) = watch::channel(leader());
+        let guarded = Outward::new(led, Metrics::new()).provider("memory", provider.clone());
         let identity = Identity::new("prod", "i1").expect("good ids");
-        let config = ZoneWorkersConfig {
-            may_act: Arc::new(move || gate.load(Ordering::SeqCst)),
-            ..ZoneWorkersConfig::new(identity)
-        };
         let clock = TestClock::new();
         let (sender, events) = mpsc::unbounded_channel();
-        let workers = ZoneWorkers::new(config, clock.clone(), servers.clone(), sender);
-        Self { provider, servers, workers, clock, leader, events }
+        let workers = ZoneWorkers::new(ZoneWorkersConfig::new(identity), clock.clone(), servers.clone(), sender);
+        Self { provider, servers, workers, clock, leadership, guarded, events }
     }
 
     pub(super) fn open(&self, mode: Mode) {
@@ -96,7 +97,7 @@ impl Bench {
         ZoneBinding {
             domain: zone(),
             id: self.provider.add_zone(&zone()),
-            provider: self.provider.clone(),
+            provider: self.guarded.clone(),
             name_servers: vec![name("ns1.example.com"), name("ns2.example.com")],
             mode,
         }
@@ -157,6 +158,12 @@ impl Bench {
     pub(super) fn writes(&self) -> u64 {
         self.provider.calls(Operation::Apply)
     }
+}
+
+/// A leader for longer than any test takes.
+pub(super) fn leader() -> Leadership {
+    let renewed_at = Instant::now();
+    Leadership::Leader { renewed_at, act_until: renewed_at + Duration::from_secs(100 * 24 * 3600) }
 }
 
 pub(super) fn key(label: &str, rtype: RecordType) -> RrsetKey {

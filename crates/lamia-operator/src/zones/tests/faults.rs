@@ -1,7 +1,6 @@
 //! Providers that refuse, fail, throttle, vanish and come back.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use lamia_core::record::{RecordType, RecordValue, Rrset};
@@ -10,7 +9,8 @@ use lamia_providers::dns::{Capabilities, DnsProvider};
 use lamia_providers::error::ErrorKind;
 use tokio::time::Instant;
 
-use super::bench::{Bench, key, name, zone};
+use super::bench::{Bench, key, leader, name, zone};
+use crate::lease::Leadership;
 use crate::zones::{Call, Mode, PublishState, ZoneBinding};
 
 fn failed(state: &PublishState, expected: ErrorKind) -> bool {
@@ -139,13 +139,13 @@ async fn a_provider_without_transactions_is_read_again_after_a_failure() {
 #[tokio::test(start_paused = true)]
 async fn who_is_not_the_leader_calls_nobody() {
     let mut bench = Bench::on(Arc::new(Memory::new([])));
-    bench.leader.store(false, Ordering::SeqCst);
+    bench.leadership.send_replace(Leadership::Standby);
     bench.workers.sources_complete();
     bench.open(Mode::Active);
     bench.host("shop", "192.0.2.1");
     bench.pass(Duration::from_secs(300)).await;
     assert_eq!((bench.reads(), bench.writes()), (0, 0));
-    bench.leader.store(true, Ordering::SeqCst);
+    bench.leadership.send_replace(leader());
     bench.published("shop").await;
 }
 
