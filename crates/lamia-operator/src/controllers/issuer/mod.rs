@@ -171,3 +171,6 @@ fn next_look(name: &str, entry: &Entry) -> Duration {
         None => RECHECK,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,68 @@
+//! What a turn writes, at an API server in memory.
+
+use http::Method;
+use lamia_api::issuer::Limits;
+use serde_json::json;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::*;
+use crate::clock::TestClock;
+use crate::issuance::testing::World;
+use crate::lease::Leadership;
+use crate::metrics::Metrics;
+use crate::test_api::TestApi;
+
+/// An issuer whose status says that its account is open and one budget is scarce.
+fn told() -> ACMEIssuer {
+    let issuer = json!({
+        "apiVersion": "lamia.dev/v1alpha1", "kind": "ACMEIssuer",
+        "metadata": {"name": "ca", "generation": 1, "resourceVersion": "7"},
+        "spec": {"directory": "https://ca.example/directory"},
+        "status": {
+            "observedGeneration": 1,
+            "accountURI": "https://ca.example/account/1",
+            "budgets": [{"limit": "failedValidations", "scope": "shop.example.org", "left": 1, "of": 5}],
+            "conditions": [{
+                "type": "Ready", "status": "True", "reason": "AccountOpen", "message": "the account at the CA is open",
+                "observedGeneration": 1, "lastTransitionTime": "2027-01-01T00:00:00Z",
+            }],
+        },
+    });
+    serde_json::from_value(issuer).expect("an ACMEIssuer")
+}
+
+/// A controller that has seen it after a start, and has opened its account.
+fn controller(api: &TestApi, leadership: watch::Receiver<Leadership>) -> IssuerController {
+    let controller = IssuerController {
+        client: api.client(),
+        namespace: "lamia-system".to_owned(),
+        allow_private: false,
+        outward: Outward::new(leadership.clone(), Metrics::new()),
+        budgets: Arc::default(),
+        queue: WorkQueue::new(),
+        known: Known::default(),
+        status: StatusWriter::start(api.client(), leadership, Metrics::new()),
+        clock: TestClock::new(),
+    };
+    controller.seen(Change::Applied(told()));
+    controller.known.lock().get_mut("ca").expect("seen").came_to(0, Ok(World::new()));
+    controller
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_with_nothing_changed_writes_nothing() {
+    for (budgets_are_built, writes) in [(false, 0), (true, 1)] {
+        let renewed_at = Instant::now();
+        let leader = Leadership::Leader { renewed_at, act_until: renewed_at + Duration::from_secs(3_600) };
+        let (_leadership, led) = watch::channel(leader);
+        let api = TestApi::default();
+        let controller = controller(&api, led);
+        if budgets_are_built {
+            controller.budgets.rebuild("ca", None::<&Limits>, []);
+        }
+        assert!(!controller.reconcile("ca").await, "it was usable, and is");
+        assert!(controller.status.clone().close(Duration::from_secs(5)).await);
+        assert_eq!(api.count(Method::PATCH), writes, "budgets are built: {budgets_are_built}");
+    }
+}
