@@ -404,17 +404,27 @@ pub(crate) fn credentials(
     mut issuer: impl FnMut(&str),
     change: &Change<PartialObjectMeta<Secret>>,
 ) {
-    let (Change::Applied(object) | Change::Deleted(object)) = change else { return };
-    let Some(label) = object.metadata.labels.as_ref().and_then(|labels| labels.get(LABEL_CREDENTIAL_FOR)) else {
-        return;
-    };
-    if let Some(name) = label.strip_prefix("dnsprovider.") {
-        if let Some(entry) = world.lock().providers.get_mut(name) {
-            (entry.found, entry.failures) = (None, 0);
+    let mut world = world.lock();
+    let concerned = match change {
+        Change::Applied(object) => {
+            let labels = object.metadata.labels.as_ref();
+            let Some(label) = labels.and_then(|labels| labels.get(LABEL_CREDENTIAL_FOR)) else { return };
+            let version = object.metadata.resource_version.as_deref().unwrap_or_default();
+            world.credentials.applied(&key_of(object), label, version)
         }
-        wake.providers.add(name.to_owned());
-    } else if let Some(name) = label.strip_prefix("acmeissuer.") {
-        issuer(name);
+        Change::Deleted(object) => world.credentials.deleted(&key_of(object)),
+        Change::Listed(present) => world.credentials.listed(present),
+        Change::KindMissing => return,
+    };
+    for label in concerned {
+        if let Some(name) = label.strip_prefix("dnsprovider.") {
+            if let Some(entry) = world.providers.get_mut(name) {
+                entry.look_anew();
+            }
+            wake.providers.add(name.to_owned());
+        } else if let Some(name) = label.strip_prefix("acmeissuer.") {
+            issuer(name);
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! are read: a thousand hosts are a few megabytes. It must not do I/O, and nobody holds the lock across an await.
 
 pub(crate) mod cluster;
+pub(crate) mod credentials;
 pub(crate) mod host;
 pub(crate) mod provider;
 pub(crate) mod zone;
@@ -21,6 +22,7 @@ use lamia_core::name::Fqdn;
 use lamia_core::zone::KnownZone;
 
 use self::cluster::{DeliveredSecret, IstioGateway, OwnedObject};
+use self::credentials::Credentials;
 use self::host::HostEntry;
 use self::provider::ProviderEntry;
 use self::zone::ZoneEntry;
@@ -94,6 +96,8 @@ pub(crate) struct World {
     pub routes: BTreeMap<ObjectKey, OwnedObject>,
     /// Secrets that Lamia delivered.
     pub secrets: BTreeMap<ObjectKey, DeliveredSecret>,
+    /// Credential Secrets of Lamia's namespace: that they are there, and which version.
+    pub credentials: Credentials,
     /// ReferenceGrants for SecuredHosts.
     pub reference_grants: BTreeMap<ObjectKey, ReferenceGrant>,
     /// Whether the cluster knows Istio's kinds.

@@ -35,8 +35,14 @@ const RETRY_MOST: SignedDuration = SignedDuration::from_mins(1);
 /// The most zones that a status lists.
 const LISTED_ZONES: usize = 100;
 
-/// What a turn is about: generation, spec, and the provider if one that works was built already.
-type Subject = (i64, Arc<DNSProviderSpec>, Option<Arc<dyn DnsProvider>>);
+/// What a turn is about.
+struct Subject {
+    generation: i64,
+    revision: u64,
+    spec: Arc<DNSProviderSpec>,
+    /// The provider, if one that works was built from this already.
+    known: Option<Arc<dyn DnsProvider>>,
+}
 
 /// The controller of DNSProviders.
 #[derive(Clone)]
@@ -56,7 +62,7 @@ pub(crate) struct ProviderController {
 impl ProviderController {
     /// One turn for one DNSProvider.
     pub(crate) async fn reconcile(self, name: String) {
-        let Some((generation, spec, known)) = self.look_up(&name) else { return };
+        let Some(Subject { generation, revision, spec, known }) = self.look_up(&name) else { return };
         let (found, condition) = match self.ask(&name, &spec, known).await {
             Ok((provider, zones)) => {
                 let text = format!("{} zones can be used there", zones.len());
@@ -65,15 +71,15 @@ impl ProviderController {
             }
             Err(because) => (FoundProvider::Broken(because.clone()), because),
         };
-        let works = matches!(found, FoundProvider::Ready { .. });
         let tries = {
             let mut world = self.world.lock();
-            let Some(entry) = world.providers.get_mut(&name).filter(|entry| entry.generation == generation) else {
-                return self.queue.add(name);
-            };
-            entry.failures = if works { 0 } else { entry.failures.saturating_add(1) };
-            self.report(&name, generation, &found, &condition, &entry.status);
-            entry.found = Some(found);
+            let Some(entry) = world.providers.get_mut(&name) else { return };
+            if entry.generation == generation {
+                self.report(&name, generation, &found, &condition, &entry.status);
+            }
+            if !entry.note(revision, found) {
+                self.queue.add(name.clone());
+            }
             entry.failures
         };
         (self.changed)(&name);
@@ -83,13 +89,11 @@ impl ProviderController {
 
     /// The spec, and the provider if one that works was built from it already: a new one would count as a new credential.
     fn look_up(&self, name: &str) -> Option<Subject> {
-        let world = self.world.lock();
-        world.providers.get(name).map(|entry| {
-            let known = match &entry.found {
-                Some(FoundProvider::Ready { provider, .. }) => Some(provider.clone()),
-                Some(FoundProvider::Broken(_)) | None => None,
-            };
-            (entry.generation, entry.spec.clone(), known)
+        self.world.lock().providers.get(name).map(|entry| Subject {
+            generation: entry.generation,
+            revision: entry.revision,
+            spec: entry.spec.clone(),
+            known: entry.current().cloned(),
         })
     }
 
