@@ -89,6 +89,11 @@ impl Certificates {
         }
     }
 
+    /// The queue of turns, for its metrics.
+    pub(crate) fn queue(&self) -> &WorkQueue<String> {
+        self.controller.queue()
+    }
+
     /// What is known of a certificate; `None` before its first turn.
     pub(crate) fn state(&self, name: &str) -> Option<CertificateState> {
         self.controller.state(name)

@@ -198,6 +198,11 @@ impl Metrics {
         self.samples.set_expiries(Box::new(expiries));
     }
 
+    /// Shows from now on whether all that is wanted is known and nothing is under way; `ask` is called at each scrape.
+    pub fn watch_sync(&self, ask: impl Fn() -> bool + Send + Sync + 'static) {
+        self.samples.set_sync(Box::new(ask));
+    }
+
     /// The page that Prometheus reads.
     ///
     /// # Errors

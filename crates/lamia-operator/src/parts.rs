@@ -140,12 +140,38 @@ impl Parts {
             clock,
             waits: Waits { seen: config.deletion_grace, unseen: SafetyRules::default().unseen.unsigned_abs() },
         };
-        metrics.watch_queue("hosts", &wake.hosts);
-        metrics.watch_queue("zones", &wake.zones);
-        let (counted, ending) = (world.clone(), certificates.clone());
+        let settled = Arc::new(Notify::new());
+        let parts = Self { world, wake, hosts, zones, providers, certificates, issuers, settled };
+        parts.show(metrics);
+        Ok(parts)
+    }
+
+    /// What a scrape shows of this term.
+    fn show(&self, metrics: &Metrics) {
+        metrics.watch_queue("hosts", &self.wake.hosts);
+        metrics.watch_queue("zones", &self.wake.zones);
+        metrics.watch_queue("providers", &self.wake.providers);
+        metrics.watch_queue("certificates", self.certificates.queue());
+        let (counted, ending) = (self.world.clone(), self.certificates.clone());
         metrics.watch_hosts(move || HostCensus::of(counted.lock().hosts.values().map(|host| &*host.status)));
         metrics.watch_certificates(move || ending.expiries());
-        Ok(Self { world, wake, hosts, zones, providers, certificates, issuers, settled: Arc::new(Notify::new()) })
+        let parts = self.clone();
+        metrics.watch_sync(move || parts.in_sync());
+    }
+
+    /// Whether all that is wanted is known, and nothing of it is under way.
+    fn in_sync(&self) -> bool {
+        let known = {
+            let world = self.world.lock();
+            world.complete() && world.hosts.values().all(|host| host.had_turn)
+        };
+        known
+            && at_rest(&self.wake.hosts)
+            && at_rest(&self.wake.zones)
+            && at_rest(&self.wake.providers)
+            && at_rest(&self.issuers.queue)
+            && at_rest(self.certificates.queue())
+            && self.hosts.workers.pending() == 0
     }
 
     /// A host had a turn. Once all had one, nothing is missing from what is wanted any more, and what nobody wants may go.
@@ -210,6 +236,11 @@ impl Parts {
         self.hosts.orphans.close();
         self.certificates.stop();
     }
+}
+
+/// Whether nothing is due or being worked on.
+fn at_rest<K: Ord + Clone>(queue: &WorkQueue<K>) -> bool {
+    queue.is_empty() && queue.in_flight() == 0
 }
 
 fn zone_workers(

@@ -53,6 +53,7 @@ const PROVIDER_WORKERS: usize = 2;
 pub async fn run(config: Config, client: Client, stop: CancellationToken) -> anyhow::Result<()> {
     lamia_providers::endpoint::install_ring();
     let metrics = Metrics::new();
+    let client = metrics.counting(client);
     let election = LeaseConfig::new(&config.namespace, LEASE, instance_name());
     let over = CancellationToken::new();
     let Election { leadership, task } = LeaderElection::new(client.clone(), election).run(over.clone());

@@ -45,6 +45,7 @@ pub struct Expiry {
 }
 
 type QueueSample = Box<dyn Fn() -> (usize, usize) + Send + Sync>;
+type SyncSample = Box<dyn Fn() -> bool + Send + Sync>;
 type HostSample = Box<dyn Fn() -> HostCensus + Send + Sync>;
 type ExpirySample = Box<dyn Fn() -> Vec<Expiry> + Send + Sync>;
 
@@ -54,6 +55,7 @@ pub(super) struct Samples {
     queues: Mutex<BTreeMap<&'static str, QueueSample>>,
     hosts: Mutex<Option<HostSample>>,
     expiries: Mutex<Option<ExpirySample>>,
+    in_sync: Mutex<Option<SyncSample>>,
 }
 
 impl Samples {
@@ -65,6 +67,7 @@ impl Samples {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner).clear();
         *self.hosts.lock().unwrap_or_else(PoisonError::into_inner) = None;
         *self.expiries.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.in_sync.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     pub(super) fn set_hosts(&self, sample: HostSample) {
@@ -73,6 +76,10 @@ impl Samples {
 
     pub(super) fn set_expiries(&self, sample: ExpirySample) {
         *self.expiries.lock().unwrap_or_else(PoisonError::into_inner) = Some(sample);
+    }
+
+    pub(super) fn set_sync(&self, sample: SyncSample) {
+        *self.in_sync.lock().unwrap_or_else(PoisonError::into_inner) = Some(sample);
     }
 }
 
@@ -87,6 +94,7 @@ impl fmt::Debug for Sampled {
 
 impl Collector for Sampled {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
+        self.encode_sync(&mut encoder)?;
         self.encode_queues(&mut encoder)?;
         self.encode_hosts(&mut encoder)?;
         self.encode_expiries(&mut encoder)
@@ -94,6 +102,15 @@ impl Collector for Sampled {
 }
 
 impl Sampled {
+    fn encode_sync(&self, encoder: &mut DescriptorEncoder) -> Result<(), fmt::Error> {
+        let sample = self.0.in_sync.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(in_sync) = sample.as_ref().map(|sample| sample()) else { return Ok(()) };
+        drop(sample);
+        let help = "1 when all that is wanted is known and nothing is under way";
+        let gauge = ConstGauge::new(i64::from(in_sync));
+        gauge.encode(encoder.encode_descriptor("in_sync", help, None, MetricType::Gauge)?)
+    }
+
     fn encode_queues(&self, encoder: &mut DescriptorEncoder) -> Result<(), fmt::Error> {
         let queues = self.0.queues.lock().unwrap_or_else(PoisonError::into_inner);
         let depths: Vec<_> = queues.iter().map(|(name, sample)| (*name, sample())).collect();
@@ -207,6 +224,18 @@ mod tests {
         assert_eq!(told(), [blog]);
         metrics.term_ends();
         assert_eq!(told(), [""; 0], "whoever leads tells it");
+    }
+
+    #[test]
+    fn whether_all_is_in_sync_is_asked_at_each_scrape() {
+        let metrics = Metrics::new();
+        assert!(!metrics.page().expect("formats").contains("lamia_in_sync"));
+        let queue = crate::queue::WorkQueue::new();
+        let asked = queue.clone();
+        metrics.watch_sync(move || asked.is_empty());
+        assert!(metrics.page().expect("formats").contains("lamia_in_sync 1\n"));
+        queue.add("shop");
+        assert!(metrics.page().expect("formats").contains("lamia_in_sync 0\n"));
     }
 
     #[test]

@@ -1,13 +1,26 @@
 //! Every request to the API server, counted in one place: a layer of the kube client, which no caller can forget.
 
 use http::{Method, Request, header};
+use kube::Client;
+use tower::{Layer as _, service_fn};
 use tower::util::MapRequestLayer;
 
 use super::Metrics;
 
 impl Metrics {
-    /// A layer for `kube::client::ClientBuilder::with_layer` that counts each request as it is sent.
-    pub fn count_requests<B>(&self) -> MapRequestLayer<impl Fn(Request<B>) -> Request<B> + Clone + use<B>> {
+    /// The same client, with each of its requests counted.
+    #[must_use]
+    pub fn counting(&self, client: Client) -> Client {
+        let namespace = client.default_namespace().to_owned();
+        let send = service_fn(move |request| {
+            let client = client.clone();
+            async move { client.send(request).await }
+        });
+        Client::new(self.count_requests().layer(send), namespace)
+    }
+
+    /// A layer that counts each request as it is sent.
+    fn count_requests<B>(&self) -> MapRequestLayer<impl Fn(Request<B>) -> Request<B> + Clone + use<B>> {
         let metrics = self.clone();
         MapRequestLayer::new(move |request: Request<B>| {
             let (verb, resource) = verb_and_resource(&request);
@@ -61,7 +74,7 @@ fn verb<B>(request: &Request<B>, named: bool) -> &'static str {
 mod tests {
     use std::convert::Infallible;
 
-    use tower::{Layer as _, ServiceExt as _, service_fn};
+    use tower::ServiceExt as _;
 
     use super::*;
 

@@ -76,6 +76,11 @@ impl Entries {
         self.entries.get(subject).map(|entry| &entry.state)
     }
 
+    /// How many are on their way: to be planned, at the provider, or awaited at the name servers.
+    pub(super) fn pending(&self) -> usize {
+        self.entries.values().filter(|entry| matches!(entry.state, PublishState::Pending(_))).count()
+    }
+
     /// The latest generation: whatever is queued now is at most that old.
     pub(super) fn generation(&self) -> u64 {
         self.generation

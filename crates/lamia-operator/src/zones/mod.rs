@@ -344,6 +344,13 @@ impl ZoneWorkers {
         Some(self.known(domain)?.with(|book| book.summary()))
     }
 
+    /// How many demands are on their way, in all zones together.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        let cells: Vec<Arc<ZoneCell>> = self.registry().zones.values().cloned().collect();
+        cells.into_iter().map(|cell| cell.with(|book| book.entries.pending())).sum()
+    }
+
     /// The counters of provider calls.
     #[must_use]
     pub fn metrics(&self) -> Arc<ZoneMetrics> {
