@@ -41,6 +41,10 @@ impl Wake {
         world.hosts.keys().for_each(|key| self.hosts.add(key.clone()));
     }
 
+    fn all_zones(&self, world: &World) {
+        world.zones.keys().for_each(|name| self.zones.add(name.clone()));
+    }
+
     fn hosts_under(&self, world: &World, domain: &Fqdn) {
         world.hosts_under(domain).for_each(|key| self.hosts.add(key.clone()));
     }
@@ -115,6 +119,7 @@ pub(crate) fn zones(world: &SharedWorld, wake: &Wake, now: Timestamp, change: Ch
                 .collect();
             missing.iter().for_each(|name| zone_gone(&mut world, wake, name));
             world.listed(Listing::Zones);
+            wake.all_zones(&world);
             wake.all_hosts(&world);
         }
         Change::KindMissing => tracing::warn!("Zone is not installed: apply the CRDs (lamia crds)"),
@@ -163,6 +168,7 @@ pub(crate) fn providers(world: &SharedWorld, wake: &Wake, change: Change<DNSProv
                 wake_zones_of(&world, wake, &name);
             }
             world.listed(Listing::Providers);
+            wake.all_zones(&world);
             wake.all_hosts(&world);
         }
         Change::KindMissing => tracing::warn!("DNSProvider is not installed: apply the CRDs (lamia crds)"),

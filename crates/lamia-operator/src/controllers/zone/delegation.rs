@@ -35,15 +35,15 @@ impl ZoneController {
         if policy == DelegationPolicy::Off {
             facts.delegated = Some(delegated(policy, Because::new(DelegatedReason::Unknown, "not looked at")));
             facts.delegation = None;
-            turns.parent = Instant::now() + AT_REST;
+            turns.parent = Some(Instant::now() + AT_REST);
             return;
         }
-        if turns.parent > Instant::now() {
+        if turns.parent.is_some_and(|due| due > Instant::now()) {
             return;
         }
         let Some(content) = self.workers.content(domain) else {
-            // The zone was not read yet; its worker wakes this turn again when it was.
-            turns.parent = Instant::now() + AT_FIRST;
+            // The zone was not read yet; its worker wakes the Zone when it was.
+            turns.parent = None;
             return;
         };
         let seen = self.lookup.delegation(domain, &content).await;
@@ -53,7 +53,8 @@ impl ZoneController {
         if facts.delegated.as_ref().map(|because| because.reason) != Some(found.reason) {
             turns.parent_since = now;
         }
-        turns.parent = now + if verdict == Verdict::Delegated { AT_REST } else { wait(now - turns.parent_since) };
+        let pause = if verdict == Verdict::Delegated { AT_REST } else { wait(now - turns.parent_since) };
+        turns.parent = Some(now + pause);
         facts.delegated = Some(found);
         facts.delegation = Some(status(&seen, verdict));
     }

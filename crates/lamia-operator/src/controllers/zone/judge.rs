@@ -8,7 +8,7 @@ use lamia_core::host::reason::{Because, ZoneReason};
 use lamia_core::name::{Fqdn, is_public_suffix};
 use lamia_providers::dns::DnsProvider;
 
-use crate::world::World;
+use crate::world::{Listing, World};
 use crate::world::provider::{FoundProvider, ProviderEntry};
 use crate::world::zone::ZoneEntry;
 
@@ -22,6 +22,8 @@ pub(super) struct Subject {
     pub(super) provider: Option<ProviderEntry>,
     /// Another Zone object comes first for this domain.
     pub(super) has_rival: bool,
+    /// All Zones and DNSProviders are known: absence means something.
+    pub(super) is_complete: bool,
 }
 
 /// Gathers what is judged.
@@ -33,11 +35,35 @@ pub(super) fn subject(world: &World, name: &str) -> Option<Subject> {
         other_name != name && other.is_active() && other.domain == entry.domain && comes_first(other, other_name)
     });
     let provider = world.providers.get(&entry.spec.provider_ref.name).cloned();
-    Some(Subject { status: entry.status.clone(), entry, provider, has_rival })
+    let is_complete = [Listing::Zones, Listing::Providers].iter().all(|it| !world.awaited.contains_key(it));
+    Some(Subject { status: entry.status.clone(), entry, provider, has_rival, is_complete })
 }
 
-/// The provider to ask, or why the zone can't be used.
-pub(super) fn judge(subject: &Subject) -> Result<Arc<dyn DnsProvider>, Because<ZoneReason>> {
+/// What follows from the objects.
+pub(super) enum Judgement {
+    /// The zone can be looked for, here.
+    Usable(Arc<dyn DnsProvider>),
+    /// It can't be used.
+    Unusable(Because<ZoneReason>),
+    /// Not all is known yet since the start, or its provider was not looked at: nothing can be said, and what was said
+    /// last stands. The first lists, and the provider's controller, wake the zone.
+    Open,
+}
+
+/// Judges.
+pub(super) fn judge(subject: &Subject) -> Judgement {
+    match usable(subject) {
+        Ok(Some(provider)) => Judgement::Usable(provider),
+        Ok(None) => Judgement::Open,
+        Err(because) => Judgement::Unusable(because),
+    }
+}
+
+/// The provider to ask, if all that counts is known.
+fn usable(subject: &Subject) -> Result<Option<Arc<dyn DnsProvider>>, Because<ZoneReason>> {
+    if !subject.is_complete {
+        return Ok(None);
+    }
     let spec = &subject.entry.spec;
     let domain = subject.entry.domain.as_ref().ok_or_else(|| invalid_domain(&spec.domain))?;
     if domain.parent().is_none() || is_public_suffix(domain) {
@@ -58,7 +84,7 @@ pub(super) fn judge(subject: &Subject) -> Result<Arc<dyn DnsProvider>, Because<Z
         let text = format!("an older Zone object is Active for {domain}; set one of them Inactive");
         return Err(Because::new(ZoneReason::AmbiguousZone, text));
     }
-    usable(subject, domain)
+    provider(subject, domain)
 }
 
 fn invalid_domain(text: &str) -> Because<ZoneReason> {
@@ -69,7 +95,7 @@ fn invalid_domain(text: &str) -> Because<ZoneReason> {
     Because::new(ZoneReason::Invalid, format!("spec.domain: {problem}"))
 }
 
-fn usable(subject: &Subject, domain: &Fqdn) -> Result<Arc<dyn DnsProvider>, Because<ZoneReason>> {
+fn provider(subject: &Subject, domain: &Fqdn) -> Result<Option<Arc<dyn DnsProvider>>, Because<ZoneReason>> {
     let name = &subject.entry.spec.provider_ref.name;
     let Some(provider) = &subject.provider else {
         let text = format!("there is no DNSProvider {name}; create it, or make a Zone with another providerRef");
@@ -80,11 +106,11 @@ fn usable(subject: &Subject, domain: &Fqdn) -> Result<Arc<dyn DnsProvider>, Beca
         return Err(Because::new(ZoneReason::ZoneNotListed, text));
     }
     match &provider.found {
-        Some(FoundProvider::Ready { provider, .. }) => Ok(provider.clone()),
+        Some(FoundProvider::Ready { provider, .. }) => Ok(Some(provider.clone())),
         Some(FoundProvider::Broken(because)) => {
             Err(Because::new(because.reason, format!("DNSProvider {name}: {}", because.message)))
         }
-        None => Err(Because::new(ZoneReason::CreatingZone, format!("waits for DNSProvider {name} to be looked at"))),
+        None => Ok(None),
     }
 }
 

@@ -6,6 +6,7 @@
 //! | `find` | the zone at the provider, found or made |
 //! | `delegation` | what the parent says, and when to look again |
 //! | `finish` | the deletion of a Zone with `deletionPolicy: Delete` |
+//! | `report` | the status |
 //! | `unused` | the end of a Zone object that Lamia made and nobody uses any more |
 //! | `adopt` | the Zone object for a host whose zone has none yet |
 
@@ -14,6 +15,7 @@ mod delegation;
 mod find;
 mod finish;
 mod judge;
+mod report;
 mod unused;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,18 +23,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use lamia_api::zone::{DelegationStatus, HeldWithdrawals, RecordCounts, Zone, ZoneStatus};
-use lamia_core::host::ObjectKey;
-use lamia_core::host::reason::{Because, ConditionReason, Truth, ZoneReason};
+use lamia_api::zone::Zone;
+use lamia_core::host::reason::ZoneReason;
 use lamia_core::name::Fqdn;
 use lamia_providers::lookup::Lookup;
 use tokio::time::Instant;
 
-use self::judge::{Subject, judge};
+use self::judge::{Judgement, Subject, judge};
 use crate::clock::Clock;
-use crate::condition::{settle, settle_because};
 use crate::queue::WorkQueue;
-use crate::status_writer::{StatusWriter, Urgency};
+use crate::status_writer::StatusWriter;
 use crate::world::SharedWorld;
 use crate::world::zone::ZoneFacts;
 use crate::zones::{Mode, ZoneBinding, ZoneWorkers};
@@ -68,8 +68,8 @@ struct Turns {
     provider: Instant,
     /// Looks at the provider that failed in a row.
     failures: u32,
-    /// At the parent.
-    parent: Instant,
+    /// At the parent; `None` as long as the zone was not read, so that there is nothing to compare its answers with.
+    parent: Option<Instant>,
     /// How long the parent has said the same.
     parent_since: Instant,
 }
@@ -77,7 +77,7 @@ struct Turns {
 impl Schedule {
     fn turns(&self, zone: &str) -> Turns {
         let now = Instant::now();
-        let fresh = Turns { provider: now, failures: 0, parent: now, parent_since: now };
+        let fresh = Turns { provider: now, failures: 0, parent: Some(now), parent_since: now };
         *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(zone.to_owned()).or_insert(fresh)
     }
 
@@ -110,7 +110,8 @@ impl ZoneController {
         let mut turns = self.schedule.turns(&name);
         let mut facts = subject.entry.facts.clone();
         match judge(&subject) {
-            Ok(provider) => {
+            Judgement::Open => return,
+            Judgement::Usable(provider) => {
                 self.find(&name, &subject, &provider, &mut facts, &mut turns).await;
                 if let (Some(domain), Some(id), true) = (&subject.entry.domain, &facts.id, is_found(&facts)) {
                     self.open(domain, id, &subject, provider.clone(), &facts);
@@ -118,7 +119,7 @@ impl ZoneController {
                     self.look_at_parent(domain, &subject, &mut facts, &mut turns).await;
                 }
             }
-            Err(because) => {
+            Judgement::Unusable(because) => {
                 self.close(&subject);
                 facts.ready = Some(because);
                 facts.delegated = None;
@@ -127,7 +128,7 @@ impl ZoneController {
         self.schedule.set(&name, turns);
         self.note(&name, &facts);
         self.report(&name, &subject, &facts);
-        self.queue.add_at(name, turns.provider.min(turns.parent));
+        self.queue.add_at(name, turns.parent.map_or(turns.provider, |parent| parent.min(turns.provider)));
     }
 
     fn open(
@@ -184,50 +185,6 @@ impl ZoneController {
         if news {
             (self.changed)(name);
         }
-    }
-
-    fn report(&self, name: &str, subject: &Subject, facts: &ZoneFacts) {
-        let now = self.clock.now();
-        let (earlier, generation) = (&subject.status.conditions, subject.entry.generation);
-        let summary = subject.entry.domain.as_ref().and_then(|domain| self.workers.summary(domain));
-        let mut conditions = Vec::new();
-        let ready = facts.ready.clone().unwrap_or_else(|| Because::new(ZoneReason::CreatingZone, "not looked at yet"));
-        conditions.push(settle_because(earlier, &ready, generation, now));
-        let mut overall = (ready.reason.truth(), ready.reason.as_str(), ready.message.clone());
-        if let Some(delegated) = &facts.delegated {
-            conditions.push(settle_because(earlier, delegated, generation, now));
-            if overall.0 == Truth::True {
-                overall = (delegated.reason.truth(), delegated.reason.as_str(), delegated.message.clone());
-            }
-        }
-        conditions.push(settle(
-            earlier,
-            lamia_api::condition::READY,
-            overall.0,
-            overall.1,
-            &overall.2,
-            generation,
-            now,
-        ));
-        let held = summary.as_ref().and_then(|summary| summary.held.as_ref()).map(|held| HeldWithdrawals {
-            count: u32::try_from(held.names.len()).unwrap_or(u32::MAX),
-            hash: held.hash.clone(),
-            reason: held.reasons.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
-        });
-        let status = ZoneStatus {
-            observed_generation: Some(generation),
-            id: facts.id.clone(),
-            created_by_lamia: facts.created_by_lamia,
-            name_servers: facts.name_servers.iter().map(ToString::to_string).collect(),
-            delegation: facts.delegation.clone().or_else(|| Some(DelegationStatus::default())),
-            records: summary
-                .map(|summary| RecordCounts { owned: summary.owned as u32, foreign: summary.foreign as u32 })
-                .or(subject.status.records),
-            held,
-            conditions,
-        };
-        let urgency = Urgency::between(earlier, &status.conditions);
-        self.status.submit(&ObjectKey::new("", name), &status, urgency);
     }
 }
 
