@@ -82,6 +82,7 @@ impl Turn<'_> {
         for _ in 0..MOST_STEPS {
             let now = self.now();
             let step = next_step(&self.observe(now), now);
+            tracing::debug!(certificate = %self.case.owner.name, step = step.as_str(), "issuance");
             match self.take(&step, now).await {
                 Ok(Flow::Again) => self.case.memory.store_failures = 0,
                 Ok(Flow::Wait(until)) => return (step, until),
