@@ -12,6 +12,28 @@ use lamia_api::crd;
 /// How long an API server may take to serve a kind that it accepted.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// For how long after a kind is established kube-apiserver holds up every create of it, by two seconds each
+/// (`serveResource` in apiextensions-apiserver's `customresource_handler.go`), and a second for the time's fraction.
+const YOUTH: Duration = Duration::from_secs(3);
+
+/// Waits until Lamia's kinds are no longer so young that the API server holds up their first objects. In a cluster that
+/// stood before, they are not; on a stage that was just set, every first object would seem to take two seconds.
+///
+/// # Errors
+/// The API server does not answer.
+pub async fn come_of_age(client: &Client) -> anyhow::Result<()> {
+    let api: Api<CustomResourceDefinition> = Api::all(client.clone());
+    for definition in crd::definitions() {
+        let found = api.get(&definition.name_any()).await.context("look at a definition")?;
+        let conditions = found.status.and_then(|status| status.conditions).unwrap_or_default();
+        let established = conditions.iter().find(|condition| condition.type_ == "Established");
+        let since = established.and_then(|condition| condition.last_transition_time.as_ref()).map(|time| time.0);
+        let age = since.map(|since| jiff::Timestamp::now().duration_since(since).unsigned_abs());
+        tokio::time::sleep(YOUTH.saturating_sub(age.unwrap_or_default())).await;
+    }
+    Ok(())
+}
+
 /// Applies the definitions and waits until the API server serves each.
 ///
 /// # Errors

@@ -143,6 +143,7 @@ impl Stage {
         };
         let address = gateway.as_ref().map_or(Ipv4Addr::new(192, 0, 2, 10), Gateway::address);
         announce_gateway(&admin, address).await?;
+        definitions::come_of_age(&admin).await?;
         let stage = Self {
             pebble,
             power_dns,
