@@ -7,7 +7,7 @@ CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := $(CACHE)/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 
 .DEFAULT_GOAL := help
-.PHONY: help sandbox test test-kubernetes lint fmt clippy deny tidy gen gen-check
+.PHONY: help sandbox test test-kubernetes bench lint fmt clippy deny tidy gen gen-check
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,10 @@ test: ## Every test that needs no Kubernetes API: real ACME, DNS and Envoy, on l
 test-kubernetes: ## Every test that needs one: on a real kube-apiserver, on loopback
 	@tools/install test kubernetes
 	cargo test --locked --workspace --features lamia-tests/kubernetes,lamia/sandbox --test 'kube_*' $(ARGS)
+
+bench: ## How fast hosts go live, and at what cost (BENCH_HOSTS=1,100,1000 BENCH_JSON=file)
+	@tools/install sandbox
+	@cargo bench --locked --package lamia --features sandbox --bench hosts
 
 lint: fmt clippy deny tidy gen-check ## Format, clippy, dependencies, house rules, generated files
 
