@@ -2,8 +2,8 @@
 
 use http::{Method, Request, header};
 use kube::Client;
-use tower::{Layer as _, service_fn};
 use tower::util::MapRequestLayer;
+use tower::{Layer as _, service_fn};
 
 use super::Metrics;
 

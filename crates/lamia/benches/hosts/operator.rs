@@ -86,7 +86,8 @@ impl Operator {
         let directory = format!("/proc/{}", self.child.id());
         let status = std::fs::read_to_string(format!("{directory}/status"))?;
         let stat = std::fs::read_to_string(format!("{directory}/stat"))?;
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());
+        let peak =
+            status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());
         let times = stat.rsplit_once(") ").map(|(_, times)| times.split_ascii_whitespace().skip(11).take(2));
         let ticks: f64 = times.context("/proc is not understood")?.filter_map(|time| time.parse::<f64>().ok()).sum();
         Ok(Usage { peak: peak.map_or(0, |kilobytes: u64| kilobytes * 1024), cpu: ticks / USER_HZ })

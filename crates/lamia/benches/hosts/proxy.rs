@@ -60,10 +60,7 @@ impl Proxy {
     }
 
     pub(crate) fn calls(&self) -> Calls {
-        Calls {
-            reads: self.counts.reads.load(Ordering::Relaxed),
-            writes: self.counts.writes.load(Ordering::Relaxed),
-        }
+        Calls { reads: self.counts.reads.load(Ordering::Relaxed), writes: self.counts.writes.load(Ordering::Relaxed) }
     }
 }
 

@@ -8,9 +8,9 @@ use lamia_core::host::reason::{Because, ZoneReason};
 use lamia_core::name::{Fqdn, is_public_suffix};
 use lamia_providers::dns::DnsProvider;
 
-use crate::world::{Listing, World};
 use crate::world::provider::{FoundProvider, ProviderEntry};
 use crate::world::zone::ZoneEntry;
+use crate::world::{Listing, World};
 
 /// Everything that is judged.
 pub(super) struct Subject {

@@ -40,7 +40,8 @@ impl ZoneController {
     fn conditions(&self, subject: &Subject, facts: &ZoneFacts) -> Vec<Condition> {
         let (earlier, generation, now) = (&subject.status.conditions, subject.entry.generation, self.clock.now());
         let unseen = || Because::new(ZoneReason::CreatingZone, NOT_YET);
-        let mut conditions = vec![settle_because(earlier, &facts.ready.clone().unwrap_or_else(unseen), generation, now)];
+        let mut conditions =
+            vec![settle_because(earlier, &facts.ready.clone().unwrap_or_else(unseen), generation, now)];
         let last = earlier.iter().find(|last| last.type_ == host::DELEGATED);
         conditions.extend(match (&facts.delegated, last) {
             (Some(because), _) => Some(settle_because(earlier, because, generation, now)),

@@ -9,6 +9,8 @@ use lamia_providers::lookup::LookupConfig;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 
+use lamia_core::host::ObjectKey;
+
 use super::*;
 use crate::clock::TestClock;
 use crate::lease::Leadership;
