@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 use data_encoding::HEXLOWER;
 use hickory_proto::rr::RecordType;
+use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use super::binary::Binary;
@@ -25,6 +26,10 @@ const SCHEMAS: [&str; 4] = [
     "/usr/share/doc/pdns/schema.sqlite3.sql",
     "/usr/local/share/doc/pdns/schema.sqlite3.sql",
 ];
+
+/// So often a call is made that fails inside of PowerDNS: two writers at once, and SQLite turns one of them away ("database is
+/// locked"). What is set is then set as a whole or not at all, so asking again does no harm.
+const BUSY_TRIES: u32 = 10;
 
 /// How a PowerDNS is started. The default is a server of its own, which leaves nothing behind.
 #[derive(Debug, Clone, Default)]
@@ -178,12 +183,21 @@ impl PowerDns {
     /// If the server can't be reached or answers with an error, which is in the message.
     pub async fn call(&self, method: reqwest::Method, path: &str, body: Option<Value>) -> anyhow::Result<Value> {
         let url = format!("{}/api/v1/servers/localhost{path}", self.api_url());
-        let mut request = http_client()?.request(method.clone(), &url).header("X-API-Key", &self.api_key);
+        let client = http_client()?;
+        let mut request = client.request(method.clone(), &url).header("X-API-Key", &self.api_key);
         if let Some(body) = body {
             request = request.json(&body);
         }
-        let answer = request.send().await.with_context(|| format!("{method} {url}"))?;
-        let (status, text) = (answer.status(), answer.text().await?);
+        let request = request.build()?;
+        let mut tries = BUSY_TRIES;
+        let (status, text) = loop {
+            let again = request.try_clone().context("a body that can be sent twice")?;
+            let answer = client.execute(again).await.with_context(|| format!("{method} {url}"))?;
+            tries -= 1;
+            if answer.status() != StatusCode::INTERNAL_SERVER_ERROR || tries == 0 {
+                break (answer.status(), answer.text().await?);
+            }
+        };
         ensure!(status.is_success(), "{method} {url}: {status} {text}");
         if text.is_empty() { Ok(Value::Null) } else { Ok(serde_json::from_str(&text)?) }
     }
