@@ -21,7 +21,7 @@ test: ## Every test that needs no Kubernetes API: real ACME, DNS and Envoy, on l
 	cargo test --locked --workspace $(ARGS)
 
 test-kubernetes: ## Every test that needs one: on a real kube-apiserver, on loopback
-	@tools/install test kubernetes
+	@tools/install test kubernetes helm
 	cargo test --locked --workspace --features lamia-tests/kubernetes,lamia/sandbox --test 'kube_*' $(ARGS)
 
 bench: ## How fast hosts go live, and at what cost (BENCH_HOSTS=1,100,1000 BENCH_JSON=file)

@@ -38,6 +38,14 @@ pub(crate) enum CredentialError {
         /// The label's value that would allow it.
         wanted: String,
     },
+    /// Whoever asks has no right to read it.
+    #[error("no right to read Secret {name} in Lamia's namespace {namespace}; the Role lamia there gives it")]
+    Forbidden {
+        /// Lamia's namespace.
+        namespace: String,
+        /// The Secret.
+        name: String,
+    },
     /// The API server did not answer as it should.
     #[error("Secret {name} can't be read from the API server")]
     Api {
@@ -74,10 +82,11 @@ pub(crate) async fn read(
 ) -> Result<Secret, CredentialError> {
     let SecretKeyRef { name, key } = reference;
     let found = Api::<KubeSecret>::namespaced(client.clone(), namespace).get_opt(name).await;
-    let secret =
-        found.map_err(|error| CredentialError::Api { name: name.clone(), source: Box::new(error) })?.ok_or_else(
-            || CredentialError::Missing { namespace: namespace.to_owned(), name: name.clone(), key: key.clone() },
-        )?;
+    let secret = found.map_err(|error| unread(error, namespace, name))?.ok_or_else(|| CredentialError::Missing {
+        namespace: namespace.to_owned(),
+        name: name.clone(),
+        key: key.clone(),
+    })?;
     let label = secret.metadata.labels.as_ref().and_then(|labels| labels.get(LABEL_CREDENTIAL_FOR));
     if label.map(String::as_str) != Some(wanted) {
         return Err(CredentialError::NotLabelled { name: name.clone(), wanted: wanted.to_owned() });
@@ -86,4 +95,13 @@ pub(crate) async fn read(
     value
         .map(|bytes| Secret::new(bytes.0))
         .ok_or_else(|| CredentialError::MissingKey { name: name.clone(), key: key.clone() })
+}
+
+fn unread(error: kube::Error, namespace: &str, name: &str) -> CredentialError {
+    match error {
+        kube::Error::Api(status) if status.code == 403 => {
+            CredentialError::Forbidden { namespace: namespace.to_owned(), name: name.to_owned() }
+        }
+        other => CredentialError::Api { name: name.to_owned(), source: Box::new(other) },
+    }
 }

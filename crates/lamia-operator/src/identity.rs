@@ -98,6 +98,18 @@ pub async fn load(client: Client, namespace: &str, flag: Option<&str>) -> Result
     Err(IdentityError::Contended { namespace: namespace.to_owned() })
 }
 
+/// The identity of this installation as far as it was written down, for those who may write nothing. One that was not gets an
+/// installation id that no marker has.
+///
+/// # Errors
+/// As [`load`], but for `Contended`.
+pub async fn read(client: Client, namespace: &str, flag: Option<&str>) -> Result<Identity, IdentityError> {
+    let found = Api::<ConfigMap>::namespaced(client, namespace).get_opt(CONFIG_MAP).await;
+    let found =
+        found.map_err(|source| IdentityError::Api { namespace: namespace.to_owned(), source: Box::new(source) })?;
+    Ok(complete(found.as_ref(), namespace, flag)?.identity)
+}
+
 /// The identity, and what the ConfigMap must hold for it; `None` when it holds it already.
 struct Wanted {
     identity: Identity,

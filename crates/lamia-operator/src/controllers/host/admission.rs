@@ -104,7 +104,8 @@ fn park(claims: &mut Claims, key: &ObjectKey, now: Timestamp) {
     }
 }
 
-fn granted(
+/// What the grants of the host's zone say.
+pub(crate) fn granted(
     world: &World,
     key: &ObjectKey,
     host: &ValidatedHost,

@@ -136,7 +136,7 @@ impl HostController {
 }
 
 /// The HostCertificate that a wanted certificate is.
-pub(super) fn certificate_name(wanted: &WantedCertificate) -> String {
+pub(crate) fn certificate_name(wanted: &WantedCertificate) -> String {
     host_certificate_name(&wanted.names, &wanted.issuer, wanted.key_algorithm, wanted.profile.as_deref())
 }
 

@@ -15,6 +15,7 @@ use lamia_core::cert::secret::{DELIVERED_TYPE, TLS_CERTIFICATE, TLS_KEY};
 use lamia_core::host::ObjectKey;
 use serde_json::json;
 
+use super::objects::Standing;
 use crate::world::cluster::DeliveredSecret;
 
 /// The value of [`LABEL_SECRET_ROLE`] on delivered Secrets.
@@ -34,6 +35,19 @@ pub(crate) struct Delivery<'a> {
     pub(crate) host: &'a str,
     /// Whether it stays when its host goes.
     pub(crate) retain: bool,
+}
+
+impl Delivery<'_> {
+    /// How the Secret that is there stands to it.
+    pub(crate) fn standing(&self, found: Option<&DeliveredSecret>) -> Standing {
+        match found {
+            None => Standing::Missing,
+            Some(found) if found.owner.as_deref() != Some(self.owner) => Standing::Foreign,
+            Some(found) if found.certificate.as_deref() != Some(self.certificate) => Standing::Different,
+            Some(found) if found.retain != self.retain => Standing::Different,
+            Some(_) => Standing::AsWanted,
+        }
+    }
 }
 
 /// How a delivery ended.
@@ -64,14 +78,10 @@ pub(crate) struct Deliverer {
 impl Deliverer {
     /// Makes the Secret stand, if it may.
     pub(crate) async fn deliver(&self, wanted: &Delivery<'_>, cached: Option<&DeliveredSecret>) -> Delivered {
-        match cached {
-            Some(cached) if cached.owner.as_deref() != Some(wanted.owner) => return Delivered::Foreign,
-            Some(cached)
-                if cached.certificate.as_deref() == Some(wanted.certificate) && cached.retain == wanted.retain =>
-            {
-                return Delivered::Unchanged;
-            }
-            _ => {}
+        match wanted.standing(cached) {
+            Standing::Foreign => return Delivered::Foreign,
+            Standing::AsWanted => return Delivered::Unchanged,
+            Standing::Missing | Standing::Different => {}
         }
         self.write(wanted, cached).await.unwrap_or_else(|error| failed(&error, wanted.target))
     }

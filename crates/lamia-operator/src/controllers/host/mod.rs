@@ -10,7 +10,7 @@
 //! | `report` | from what was observed to the status, and when to look again |
 //! | `orphans` | delivered Secrets whose host is gone |
 
-mod admission;
+pub(crate) mod admission;
 mod apply;
 mod deliver;
 pub(crate) mod fetch;
@@ -30,9 +30,10 @@ use lamia_core::host::validate::ValidatedHost;
 use lamia_providers::probe::Prober;
 use tokio::sync::Semaphore;
 
-pub(crate) use self::deliver::{Deliverer, ROLE_DELIVERED};
+pub(crate) use self::apply::certificate_name;
+pub(crate) use self::deliver::{Deliverer, Delivery, ROLE_DELIVERED};
 use self::fetch::{HostInput, fetch};
-pub(crate) use self::objects::{Completed, IstioKind, Objects};
+pub(crate) use self::objects::{Completed, IstioKind, Objects, Standing};
 pub(crate) use self::orphans::Waits;
 use crate::certificates::Certificates;
 use crate::clock::Clock;
@@ -79,7 +80,7 @@ impl HostController {
             Ok(host) => {
                 input.admission = self.admit(&input, &host);
                 let housing = self.house(&input).await;
-                let plan = self.plan(&input, &host);
+                let plan = planned(&self.cluster, &input, &host);
                 self.apply_records(&input, plan.demand(&host));
                 let name = self.apply_certificate(&input, &plan);
                 self.note(&key, &input, name.as_deref());
@@ -119,29 +120,6 @@ impl HostController {
         }
     }
 
-    fn plan(&self, input: &HostInput, host: &ValidatedHost) -> HostPlan {
-        let unfound = lamia_core::host::address::GatewayAddress {
-            service: None,
-            cluster_ips: Vec::new(),
-            points: BTreeSet::new(),
-            because: Because::new(lamia_core::host::reason::AddressReason::GatewayNotFound, "not looked at yet"),
-        };
-        plan(
-            host,
-            &HostWorld {
-                cluster: &self.cluster,
-                uid: Some(&input.uid),
-                admission: input.admission.as_ref(),
-                zone: input.zone.as_ref().and_then(|zone| zone.domain.as_ref()),
-                address: input.address.as_ref().unwrap_or(&unfound),
-                referenced: input.referenced.as_ref().map(|it| it.as_ref().map_err(Clone::clone)),
-                default_issuer: input.default_issuer.as_deref(),
-                issuer_refusal: input.issuer_refusal.clone(),
-                has_served: input.has_served(),
-            },
-        )
-    }
-
     /// Keeps the index true: which Zone and which certificate the host has.
     fn note(&self, key: &ObjectKey, input: &HostInput, certificate: Option<&str>) {
         let zone = match &input.home {
@@ -167,4 +145,28 @@ impl HostController {
     pub(crate) fn cluster(&self) -> &str {
         &self.cluster
     }
+}
+
+/// What shall be for a host, as the world is.
+pub(crate) fn planned(cluster: &str, input: &HostInput, host: &ValidatedHost) -> HostPlan {
+    let unfound = lamia_core::host::address::GatewayAddress {
+        service: None,
+        cluster_ips: Vec::new(),
+        points: BTreeSet::new(),
+        because: Because::new(lamia_core::host::reason::AddressReason::GatewayNotFound, "not looked at yet"),
+    };
+    plan(
+        host,
+        &HostWorld {
+            cluster,
+            uid: Some(&input.uid),
+            admission: input.admission.as_ref(),
+            zone: input.zone.as_ref().and_then(|zone| zone.domain.as_ref()),
+            address: input.address.as_ref().unwrap_or(&unfound),
+            referenced: input.referenced.as_ref().map(|it| it.as_ref().map_err(Clone::clone)),
+            default_issuer: input.default_issuer.as_deref(),
+            issuer_refusal: input.issuer_refusal.clone(),
+            has_served: input.has_served(),
+        },
+    )
 }

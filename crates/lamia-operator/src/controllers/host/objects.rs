@@ -50,6 +50,19 @@ impl IstioKind {
     }
 }
 
+/// How what is there stands to what is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Nothing is there, as far as is known.
+    Missing,
+    /// It is as wanted.
+    AsWanted,
+    /// It is ours, and differs.
+    Different,
+    /// It is somebody else's.
+    Foreign,
+}
+
 /// How an apply ended.
 #[derive(Debug)]
 pub(crate) enum Applied {
@@ -74,8 +87,16 @@ pub(crate) enum Applied {
 pub(crate) struct Completed(Arc<Mutex<HashMap<u64, u64>>>);
 
 impl Completed {
-    fn stands(&self, wanted: u64, actual: u64) -> bool {
-        wanted == actual || self.lock().get(&wanted) == Some(&actual)
+    /// How an object stands.
+    pub(crate) fn standing(&self, wanted: &Value, owner: &str, found: Option<&OwnedObject>) -> Standing {
+        let Some(found) = found else { return Standing::Missing };
+        if found.owner.as_deref() != Some(owner) {
+            return Standing::Foreign;
+        }
+        let goes_with = wanted["metadata"]["ownerReferences"][0]["uid"].as_str();
+        let (spec, stands) = (fingerprint(&wanted["spec"]), found.goes_with.as_deref() == goes_with);
+        let spec_stands = spec == found.spec || self.lock().get(&spec) == Some(&found.spec);
+        if spec_stands && stands { Standing::AsWanted } else { Standing::Different }
     }
 
     fn note(&self, wanted: u64, actual: u64) {
@@ -139,28 +160,21 @@ impl Objects {
         owner: &str,
         cached: &OwnedObject,
     ) -> Result<Applied, kube::Error> {
-        if cached.owner.as_deref() != Some(owner) {
-            return Ok(Applied::Foreign);
-        }
-        if self.stands(wanted, cached) {
-            return Ok(Applied::Unchanged);
+        match self.completed.standing(wanted, owner, Some(cached)) {
+            Standing::Foreign => return Ok(Applied::Foreign),
+            Standing::AsWanted => return Ok(Applied::Unchanged),
+            Standing::Missing | Standing::Different => {}
         }
         let Some(mut object) = api.get_opt(&key.name).await? else { return Ok(Applied::Failed) };
         let found = OwnedObject::of(&object);
-        if found.owner.as_deref() != Some(owner) {
-            return Ok(Applied::Foreign);
-        }
-        if self.stands(wanted, &found) {
-            return Ok(Applied::Written(found));
+        match self.completed.standing(wanted, owner, Some(&found)) {
+            Standing::Foreign => return Ok(Applied::Foreign),
+            Standing::AsWanted => return Ok(Applied::Written(found)),
+            Standing::Missing | Standing::Different => {}
         }
         become_as(&mut object, parse(wanted)?);
         let made = api.replace(&key.name, &params(), &object).await?;
         Ok(self.written(wanted, &made))
-    }
-
-    fn stands(&self, wanted: &Value, found: &OwnedObject) -> bool {
-        let goes_with = wanted["metadata"]["ownerReferences"][0]["uid"].as_str();
-        self.completed.stands(fingerprint(&wanted["spec"]), found.spec) && found.goes_with.as_deref() == goes_with
     }
 
     fn written(&self, wanted: &Value, made: &DynamicObject) -> Applied {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use lamia_api::common::SecretKeyRef;
 use lamia_api::condition::READY;
 use lamia_api::provider::{DNSProvider, DNSProviderSpec, DNSProviderStatus};
 use lamia_core::host::ObjectKey;
@@ -107,8 +108,8 @@ impl ProviderController {
         let provider = match known {
             Some(provider) => provider,
             None => {
-                let credential = self.credential(name, spec).await?;
-                self.outward.provider(build::kind(spec), build::build(spec, credential, self.allow_private)?)
+                let provider = connect(&self.client, &self.namespace, self.allow_private, name, spec).await?;
+                self.outward.provider(build::kind(spec), provider)
             }
         };
         let zones = provider.zones().await.map_err(|error| {
@@ -116,17 +117,6 @@ impl ProviderController {
             zone_reason(&error)
         })?;
         Ok((provider, zones))
-    }
-
-    async fn credential(&self, name: &str, spec: &DNSProviderSpec) -> Result<Option<Secret>, Because<ZoneReason>> {
-        let Some(reference) = spec.auth.as_ref().and_then(|auth| auth.secret_ref.as_ref()) else { return Ok(None) };
-        let wanted = credential_for("DNSProvider", name);
-        let read = credentials::read(&self.client, &self.namespace, reference, &wanted).await;
-        read.map(Some).map_err(|error| {
-            tracing::warn!(provider = name, %error, "no credential");
-            let reason = if error.is_for_people() { ZoneReason::Unauthorized } else { ZoneReason::ProviderError };
-            Because::new(reason, error.to_string())
-        })
     }
 
     fn report(
@@ -153,4 +143,34 @@ impl ProviderController {
         let status = DNSProviderStatus { observed_generation: Some(generation), zones, conditions: vec![condition] };
         self.status.submit(&ObjectKey::new("", name), &status, Urgency::Now);
     }
+}
+
+/// The provider of a spec, with its credential; nothing is sent to it yet.
+pub(crate) async fn connect(
+    client: &kube::Client,
+    namespace: &str,
+    allow_private: bool,
+    name: &str,
+    spec: &DNSProviderSpec,
+) -> Result<Arc<dyn DnsProvider>, Because<ZoneReason>> {
+    let reference = spec.auth.as_ref().and_then(|auth| auth.secret_ref.as_ref());
+    let credential = match reference {
+        Some(reference) => Some(credential(client, namespace, reference, name).await?),
+        None => None,
+    };
+    build::build(spec, credential, allow_private)
+}
+
+async fn credential(
+    client: &kube::Client,
+    namespace: &str,
+    reference: &SecretKeyRef,
+    name: &str,
+) -> Result<Secret, Because<ZoneReason>> {
+    let read = credentials::read(client, namespace, reference, &credential_for("DNSProvider", name)).await;
+    read.map_err(|error| {
+        tracing::warn!(provider = name, %error, "no credential");
+        let reason = if error.is_for_people() { ZoneReason::Unauthorized } else { ZoneReason::ProviderError };
+        Because::new(reason, error.to_string())
+    })
 }

@@ -101,8 +101,8 @@ fn nobody(world: &World, host: &Fqdn) -> Because<ZoneReason> {
     Because::new(ZoneReason::ZoneNotListed, text)
 }
 
-/// Makes the object. One that exists already is as good.
-pub(crate) async fn create(client: &Client, new: &NewZone, provider: &ProviderEntry) -> Result<(), kube::Error> {
+/// The object, as it will be made.
+pub(crate) fn object(new: &NewZone, provider: &ProviderEntry) -> Zone {
     let spec = ZoneSpec {
         domain: new.domain.to_string(),
         provider_ref: ProviderRef { name: new.provider.clone() },
@@ -120,7 +120,12 @@ pub(crate) async fn create(client: &Client, new: &NewZone, provider: &ProviderEn
     };
     let labels = [(LABEL_MANAGED_BY.to_owned(), MANAGED_BY_VALUE.to_owned())].into();
     let metadata = ObjectMeta { name: Some(new.domain.to_string()), labels: Some(labels), ..ObjectMeta::default() };
-    let zone = Zone { metadata, spec, status: None };
+    Zone { metadata, spec, status: None }
+}
+
+/// Makes the object. One that exists already is as good.
+pub(crate) async fn create(client: &Client, new: &NewZone, provider: &ProviderEntry) -> Result<(), kube::Error> {
+    let zone = object(new, provider);
     let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
     match Api::<Zone>::all(client.clone()).create(&params, &zone).await {
         Ok(_) => {

@@ -53,33 +53,46 @@ impl ZoneController {
         subject: &Subject,
         provider: &Arc<dyn DnsProvider>,
     ) -> Result<ProviderZone, Because<ZoneReason>> {
-        let failed = |error: ProviderError| {
-            tracing::warn!(zone = %domain, error = &error as &dyn std::error::Error, "provider refused or failed");
-            zone_reason(&error)
-        };
-        if let Some(zone) = provider.find_zone(domain).await.map_err(failed)? {
-            return if zone.public {
-                Ok(zone)
-            } else {
-                let text = format!("{domain} is only a private zone at the provider, where no public CA can look");
-                Err(Because::new(ZoneReason::OnlyPrivateZone, text))
-            };
-        }
-        let may = subject.provider.as_ref().is_some_and(|entry| may_create(entry, domain));
-        if !may {
-            let text = format!(
-                "{domain} is not at the provider; create it there, or set createZones on the DNSProvider (Listed: the domains in its spec.zones)"
-            );
-            return Err(Because::new(ZoneReason::ZoneMissing, text));
-        }
-        if !provider.capabilities().creates_zones {
-            let text =
-                format!("{domain} is not at the provider, and zones can't be made over its protocol; create it there");
-            return Err(Because::new(ZoneReason::ZoneMissing, text));
+        if let Some(zone) = there(domain, subject, provider.as_ref()).await? {
+            return Ok(zone);
         }
         tracing::info!(zone = %domain, "creating the zone at the provider");
-        provider.create_zone(domain).await.map_err(failed)
+        provider.create_zone(domain).await.map_err(|error| failed(domain, &error))
     }
+}
+
+fn failed(domain: &Fqdn, error: &ProviderError) -> Because<ZoneReason> {
+    tracing::warn!(zone = %domain, error = error as &dyn std::error::Error, "provider refused or failed");
+    zone_reason(error)
+}
+
+/// The zone at the provider; `None` if it is not there and may be made.
+pub(crate) async fn there(
+    domain: &Fqdn,
+    subject: &Subject,
+    provider: &dyn DnsProvider,
+) -> Result<Option<ProviderZone>, Because<ZoneReason>> {
+    if let Some(zone) = provider.find_zone(domain).await.map_err(|error| failed(domain, &error))? {
+        return if zone.public {
+            Ok(Some(zone))
+        } else {
+            let text = format!("{domain} is only a private zone at the provider, where no public CA can look");
+            Err(Because::new(ZoneReason::OnlyPrivateZone, text))
+        };
+    }
+    let may = subject.provider.as_ref().is_some_and(|entry| may_create(entry, domain));
+    if !may {
+        let text = format!(
+            "{domain} is not at the provider; create it there, or set createZones on the DNSProvider (Listed: the domains in its spec.zones)"
+        );
+        return Err(Because::new(ZoneReason::ZoneMissing, text));
+    }
+    if !provider.capabilities().creates_zones {
+        let text =
+            format!("{domain} is not at the provider, and zones can't be made over its protocol; create it there");
+        return Err(Because::new(ZoneReason::ZoneMissing, text));
+    }
+    Ok(None)
 }
 
 fn may_create(provider: &ProviderEntry, domain: &Fqdn) -> bool {

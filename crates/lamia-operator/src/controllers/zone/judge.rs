@@ -13,21 +13,21 @@ use crate::world::zone::ZoneEntry;
 use crate::world::{Listing, World};
 
 /// Everything that is judged.
-pub(super) struct Subject {
+pub(crate) struct Subject {
     /// The Zone.
-    pub(super) entry: ZoneEntry,
+    pub(crate) entry: ZoneEntry,
     /// Its status as last seen in the cluster.
-    pub(super) status: Arc<ZoneStatus>,
+    pub(crate) status: Arc<ZoneStatus>,
     /// Its provider, if there is one of that name.
-    pub(super) provider: Option<ProviderEntry>,
+    pub(crate) provider: Option<ProviderEntry>,
     /// Another Zone object comes first for this domain.
-    pub(super) has_rival: bool,
+    pub(crate) has_rival: bool,
     /// All Zones and DNSProviders are known: absence means something.
-    pub(super) is_complete: bool,
+    pub(crate) is_complete: bool,
 }
 
 /// Gathers what is judged.
-pub(super) fn subject(world: &World, name: &str) -> Option<Subject> {
+pub(crate) fn subject(world: &World, name: &str) -> Option<Subject> {
     let entry = world.zones.get(name)?.clone();
     let rank = (entry.created, name);
     let comes_first = |other: &ZoneEntry, other_name: &str| (other.created, other_name) < rank;
@@ -40,7 +40,7 @@ pub(super) fn subject(world: &World, name: &str) -> Option<Subject> {
 }
 
 /// What follows from the objects.
-pub(super) enum Judgement {
+pub(crate) enum Judgement {
     /// The zone can be looked for, here.
     Usable(Arc<dyn DnsProvider>),
     /// It can't be used.
@@ -51,7 +51,7 @@ pub(super) enum Judgement {
 }
 
 /// Judges.
-pub(super) fn judge(subject: &Subject) -> Judgement {
+pub(crate) fn judge(subject: &Subject) -> Judgement {
     match usable(subject) {
         Ok(Some(provider)) => Judgement::Usable(provider),
         Ok(None) => Judgement::Open,

@@ -12,9 +12,9 @@
 
 pub(crate) mod adopt;
 mod delegation;
-mod find;
+pub(crate) mod find;
 mod finish;
-mod judge;
+pub(crate) mod judge;
 mod report;
 mod unused;
 
