@@ -233,9 +233,10 @@ impl From<Gateway> for Because<GatewayReason> {
                 Why::Forbidden,
                 format!("Lamia may not write in namespace {namespace}; add it to gatewayNamespaces of Lamia's chart"),
             ),
-            Gateway::NoIstio => {
-                Self::new(Why::IstioMissing, "the cluster does not know Istio's Gateway; run `lamia install istio`")
-            }
+            Gateway::NoIstio => Self::new(
+                Why::IstioMissing,
+                "the cluster does not know Istio's Gateway; install Istio (its CRDs at least), Lamia then goes on by itself",
+            ),
             Gateway::Rejected { kind, key } => Self::new(
                 Why::Rejected,
                 format!(
