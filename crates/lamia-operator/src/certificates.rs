@@ -175,7 +175,7 @@ fn host_names(object: &HostCertificate) -> impl Iterator<Item = HostName> {
 }
 
 /// A parked certificate remembers whose its hosts were, over a start too.
-fn keep_claim(claims: &mut Claims, object: &HostCertificate, now: Timestamp) {
+pub(crate) fn keep_claim(claims: &mut Claims, object: &HostCertificate, now: Timestamp) {
     let Some((namespace, since)) = parked(object) else { return };
     host_names(object).for_each(|host| claims.park(host.fqdn(), namespace, since, now));
 }

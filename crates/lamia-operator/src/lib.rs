@@ -20,6 +20,7 @@ pub mod lease;
 pub mod metrics;
 pub mod outward;
 mod parts;
+pub mod plan;
 pub mod queue;
 pub mod rbac;
 mod run;
@@ -30,4 +31,5 @@ mod world;
 pub mod zones;
 
 pub use config::Config;
+pub use plan::plan;
 pub use run::run;

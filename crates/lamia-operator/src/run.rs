@@ -264,7 +264,7 @@ fn start_watches(term: &mut Term, config: &Config, client: &Client, parts: &Part
 }
 
 /// Gateway API's ReferenceGrant, in the version that every release of it has served.
-fn reference_grant() -> ApiResource {
+pub(crate) fn reference_grant() -> ApiResource {
     ApiResource::from_gvk(&GroupVersionKind::gvk("gateway.networking.k8s.io", "v1beta1", "ReferenceGrant"))
 }
 

@@ -6,14 +6,15 @@ use clap::{Args, Parser, Subcommand};
 
 #[cfg(feature = "sandbox")]
 use crate::commands::sandbox;
-use crate::commands::{completions, doctor, host, operator, zone};
+use crate::commands::{completions, doctor, host, operator, plan, zone};
 use crate::output::Colour;
 
 const FIRST_STEPS: &str = "\
 First steps:
   lamia doctor                                                  is everything there?
   lamia host add shop.example.org --service shop:9191 --wait    put a host on HTTPS
-  lamia host get shop.example.org                               how far is it, what does it wait for?";
+  lamia host get shop.example.org                               how far is it, what does it wait for?
+  lamia plan                                                    what would be done now?";
 
 /// Give a host name, get a live HTTPS site on your Istio gateway.
 #[derive(Parser)]
@@ -51,6 +52,8 @@ pub(crate) enum Command {
     /// DNS zones: name servers, delegation, held withdrawals
     #[command(subcommand)]
     Zone(zone::Command),
+    /// Say what Lamia would do now, and do nothing
+    Plan(plan::Plan),
     /// Say what is wrong with this installation, and what to do
     Doctor(doctor::Doctor),
     /// Print the CustomResourceDefinitions, for kubectl apply

@@ -15,7 +15,7 @@ fn run(arguments: &[&str]) -> (i32, String, String) {
 fn help_names_every_command() {
     let (code, stdout, _) = run(&["--help"]);
     assert_eq!(code, 0);
-    for command in ["host", "zone", "doctor", "crds", "operator", "completions", "version"] {
+    for command in ["host", "zone", "plan", "doctor", "crds", "operator", "completions", "version"] {
         assert!(stdout.contains(&format!("\n  {command} ")), "{command} in:\n{stdout}");
     }
 }

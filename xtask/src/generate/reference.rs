@@ -11,7 +11,8 @@ use super::Output;
 pub(super) fn output(root: &Path) -> Result<Output> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let printed = Command::new(cargo)
-        .args(["run", "--quiet", "--package", "lamia", "--", "reference"])
+        // Of the whole workspace, as every other build here: else dependencies are built once more with other features.
+        .args(["run", "--quiet", "--bin", "lamia", "--features", "lamia/sandbox", "--", "reference"])
         .current_dir(root)
         .output()
         .context("run lamia reference")?;

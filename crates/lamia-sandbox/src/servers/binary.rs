@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// Directories of system programs that are not on every user's `PATH` (on Debian only on root's).
 const SYSTEM_DIRECTORIES: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
-/// A program that the stage starts.
+/// A program that the stage or a test starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Binary {
     /// The ACME server for tests, with the repairs that `tools/install` makes.
@@ -33,6 +33,8 @@ pub enum Binary {
     Kubectl,
     /// Envoy.
     Envoy,
+    /// Helm, which the stage does not need: the charts' test does.
+    Helm,
 }
 
 /// A program is not there.
@@ -62,6 +64,7 @@ impl Binary {
             Self::KubeControllerManager => ("kube-controller-manager", "kubernetes"),
             Self::Kubectl => ("kubectl", "kubernetes"),
             Self::Envoy => ("envoy", "envoy"),
+            Self::Helm => ("helm", "helm"),
         }
     }
 

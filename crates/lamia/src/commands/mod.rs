@@ -7,6 +7,7 @@ mod crds;
 pub(crate) mod doctor;
 pub(crate) mod host;
 pub(crate) mod operator;
+pub(crate) mod plan;
 mod reference;
 #[cfg(feature = "sandbox")]
 pub(crate) mod sandbox;
@@ -28,6 +29,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     match arguments.command {
         Command::Host(command) => host::run(command, global).await?,
         Command::Zone(command) => zone::run(command, global).await?,
+        Command::Plan(plan) => plan.run(global).await?,
         Command::Doctor(doctor) => return doctor.run(global).await,
         Command::Crds => crds::run()?,
         Command::Operator(operator) => operator.run(global).await?,

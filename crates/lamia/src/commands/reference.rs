@@ -12,7 +12,8 @@ const PREFACE: &str = "\
 # The command line
 
 What goes to stdout is data, what is meant for you goes to stderr. The exit code is 0 when all is well, 1 when
-something is not, 2 when the command was not understood.
+something is not, 2 when the command was not understood. `lamia sandbox` is in builds with the feature `sandbox` only, as
+`make sandbox` makes one.
 ";
 
 /// Prints the reference.
@@ -35,10 +36,14 @@ fn markdown() -> String {
 /// A command's section, then those of the commands in it.
 fn section(command: &Command, parent: &str, text: &mut String) {
     let name = format!("{parent} {}", command.get_name());
-    if command.has_subcommands() {
-        visible(command).for_each(|inner| section(inner, &name, text));
-        return;
+    // A command that is only a group of others has nothing to say itself.
+    if !command.is_subcommand_required_set() {
+        own_section(command, &name, text);
     }
+    visible(command).for_each(|inner| section(inner, &name, text));
+}
+
+fn own_section(command: &Command, name: &str, text: &mut String) {
     let about = command.get_about().map(ToString::to_string).unwrap_or_default();
     let positionals: String = command.get_positionals().map(|argument| format!(" {}", placeholder(argument))).collect();
     let (_, own) = options(command);
@@ -112,10 +117,20 @@ mod tests {
     #[test]
     fn every_command_has_a_section_and_hidden_ones_have_none() {
         let text = markdown();
-        for name in ["host add", "host get", "zone confirm", "doctor", "operator", "completions"] {
+        for name in ["host add", "host get", "zone confirm", "plan", "doctor", "operator", "completions"] {
             assert!(text.contains(&format!("\n## lamia {name}\n")), "{name}");
         }
         assert!(!text.contains("## lamia reference"));
+        assert!(!text.contains("## lamia host\n"), "it is a group");
+    }
+
+    #[cfg(feature = "sandbox")]
+    #[test]
+    fn a_command_that_does_something_itself_has_a_section_though_there_are_others_in_it() {
+        let text = markdown();
+        for name in ["sandbox", "sandbox delegate"] {
+            assert!(text.contains(&format!("\n## lamia {name}\n")), "{name}");
+        }
     }
 
     #[test]
