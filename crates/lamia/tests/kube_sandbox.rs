@@ -87,7 +87,8 @@ fn a_story_is_played_to_its_end_and_found_again() {
     let (code, stdout, stderr) = run(state.path(), &["--once", "--output", "json"]);
     assert_eq!(code, 0, "{stderr}");
     let second: Value = serde_json::from_str(&stdout).expect("JSON");
-    assert_eq!((&second["url"], &second["from_delegation_to_ready_ms"]), (&first["url"], &Value::Null), "{stderr}");
+    assert_eq!((&second["resumed"], &second["url"]), (&Value::Bool(true), &first["url"]), "{stderr}");
+    assert_eq!(second["steps"], serde_json::json!([]), "nothing was waited for: {stderr}");
     let roots = fs::read_to_string(state.path().join("roots.pem")).expect("a bundle");
     assert_eq!(roots.matches("BEGIN CERTIFICATE").count(), 2);
     assert_eq!(servers_on(state.path()), [""; 0]);

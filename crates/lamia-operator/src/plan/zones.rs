@@ -21,7 +21,7 @@ use super::{Action, Planned, RecordChange, ZoneForecast};
 use crate::config::Config;
 use crate::controllers::provider::connect;
 use crate::controllers::zone::find::there;
-use crate::controllers::zone::judge::{judge, subject};
+use crate::controllers::zone::judge::{Judgement, judge, subject};
 use crate::controllers::zone_reason;
 use crate::world::World;
 use crate::world::provider::FoundProvider;
@@ -67,8 +67,9 @@ pub(super) async fn look_at_zones(world: &World) -> BTreeMap<String, Found> {
 async fn look(world: &World, name: &str) -> Found {
     let Some(subject) = subject(world, name) else { return Found::Stopped("it is gone".to_owned()) };
     let provider = match judge(&subject) {
-        Ok(provider) => provider,
-        Err(because) => return Found::Stopped(because.to_string()),
+        Judgement::Usable(provider) => provider,
+        Judgement::Unusable(because) => return Found::Stopped(because.to_string()),
+        Judgement::Open => return Found::Stopped("its DNSProvider could not be looked at".to_owned()),
     };
     let Some(domain) = &subject.entry.domain else { return Found::Stopped("its domain is no name".to_owned()) };
     match there(domain, &subject, provider.as_ref()).await {
