@@ -9,7 +9,7 @@ use lamia_api::zone::{ProviderRef, Zone, ZoneSpec};
 use lamia_core::host::facts::no_zone;
 use lamia_core::host::reason::{Because, ZoneReason};
 use lamia_core::name::Fqdn;
-use lamia_core::zone::{KnownZone, NoZone, zone_of, zone_to_create};
+use lamia_core::zone::{NoZone, zone_of, zone_to_create};
 
 use crate::world::World;
 use crate::world::provider::{FoundProvider, ProviderEntry};
@@ -43,41 +43,57 @@ pub(crate) fn home(world: &World, host: &Fqdn) -> Result<Home, Because<ZoneReaso
         Err(NoZone::Unknown { .. }) => None,
         Err(ambiguous) => return Err(no_zone(&ambiguous)),
     };
-    let offered = offered(world, host)?;
-    match (existing, offered) {
-        (Some(zone), Some(new)) if new.domain.is_under(&zone.domain) => Ok(Home::New(new)),
-        (Some(zone), _) => Ok(Home::Existing(zone.name.clone())),
-        (None, Some(new)) => Ok(Home::New(new)),
+    match (existing, offered(world, host, existing.map(|zone| &zone.domain))?) {
+        (_, Some(new)) => Ok(Home::New(new)),
+        (Some(zone), None) => Ok(Home::Existing(zone.name.clone())),
         (None, None) => Err(nobody(world, host)),
     }
 }
 
-/// The longest zone that providers already have for the host; else one that may be made, the default provider first.
-fn offered(world: &World, host: &Fqdn) -> Result<Option<NewZone>, Because<ZoneReason>> {
-    let mut at_providers = Vec::new();
-    for (name, provider) in &world.providers {
-        if let Some(FoundProvider::Ready { zones, .. }) = &provider.found {
-            at_providers.extend(
-                zones.iter().filter(|zone| zone.public && provider.may_use(&zone.domain)).map(|zone| KnownZone {
-                    name: name.clone(),
-                    domain: zone.domain.clone(),
-                    public: true,
-                }),
-            );
-        }
-    }
-    match zone_of(host, &at_providers, default_provider(world)) {
-        Ok(zone) => return Ok(Some(NewZone { domain: zone.domain.clone(), provider: zone.name.clone() })),
-        Err(NoZone::Unknown { .. }) => {}
-        Err(ambiguous) => return Err(no_zone(&ambiguous)),
+/// The longest zone below `above` that providers already have for the host, of two the default provider's; else one that may
+/// be made, the default provider first.
+fn offered(world: &World, host: &Fqdn, above: Option<&Fqdn>) -> Result<Option<NewZone>, Because<ZoneReason>> {
+    let is_nearer = |domain: &Fqdn| above.is_none_or(|above| domain.is_under(above));
+    let at_providers = world.providers.iter().flat_map(|(name, provider)| {
+        let zones = match &provider.found {
+            Some(FoundProvider::Ready { zones, .. }) => zones.as_slice(),
+            Some(FoundProvider::Broken(_)) | None => &[],
+        };
+        let usable = zones.iter().filter(|zone| zone.public && provider.may_use(&zone.domain));
+        usable.map(move |zone| NewZone { domain: zone.domain.clone(), provider: name.clone() })
+    });
+    let holding = at_providers.filter(|zone| host.is_at_or_under(&zone.domain) && is_nearer(&zone.domain));
+    match longest(holding.collect()).as_slice() {
+        [] => {}
+        [one] => return Ok(Some(one.clone())),
+        several => return of_the_default(world, host, several).map(Some),
     }
     let mut makers: Vec<(&String, &ProviderEntry)> = world.providers.iter().collect();
     makers.sort_by_key(|(name, provider)| (!provider.spec.default, (*name).clone()));
     Ok(makers.into_iter().find_map(|(name, provider)| {
         let listed: Vec<Fqdn> = provider.listed().collect();
         let domain = zone_to_create(host, provider.spec.create_zones, &listed).ok()?;
-        Some(NewZone { domain, provider: name.clone() })
+        is_nearer(&domain).then(|| NewZone { domain, provider: name.clone() })
     }))
+}
+
+/// Those with the longest domain, which is one domain where all hold the same host.
+fn longest(zones: Vec<NewZone>) -> Vec<NewZone> {
+    let most = zones.iter().map(|zone| zone.domain.as_str().len()).max();
+    zones.into_iter().filter(|zone| Some(zone.domain.as_str().len()) == most).collect()
+}
+
+fn of_the_default(world: &World, host: &Fqdn, several: &[NewZone]) -> Result<NewZone, Because<ZoneReason>> {
+    let default = default_provider(world);
+    several.iter().find(|zone| Some(zone.provider.as_str()) == default).cloned().ok_or_else(|| {
+        let providers: Vec<&str> = several.iter().map(|zone| zone.provider.as_str()).collect();
+        let domain = several.first().map_or(host, |zone| &zone.domain);
+        let text = format!(
+            "several DNSProviders have {domain}: {}; create a Zone for it that names one of them, or set default: true on one",
+            providers.join(", ")
+        );
+        Because::new(ZoneReason::AmbiguousZone, text)
+    })
 }
 
 fn default_provider(world: &World) -> Option<&str> {
@@ -134,5 +150,86 @@ pub(crate) async fn create(client: &Client, new: &NewZone, provider: &ProviderEn
         }
         Err(kube::Error::Api(status)) if status.code == 409 => Ok(()),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use jiff::Timestamp;
+    use lamia_api::DNSProvider;
+    use lamia_providers::dns::memory::Memory;
+    use lamia_providers::dns::{ProviderZone, ZoneId};
+    use serde_json::json;
+
+    use super::*;
+    use crate::world::zone::ZoneEntry;
+
+    fn name(text: &str) -> Fqdn {
+        Fqdn::parse(text).expect("a name")
+    }
+
+    fn provider(is_default: bool, domains: &[&str]) -> ProviderEntry {
+        let object: DNSProvider = serde_json::from_value(json!({
+            "apiVersion": "lamia.dev/v1alpha1", "kind": "DNSProvider", "metadata": {"name": "any"},
+            "spec": {"powerDNS": {"url": "https://pdns.example.org"}, "default": is_default},
+        }))
+        .expect("a DNSProvider");
+        let zone = |domain: &&str| ProviderZone {
+            id: ZoneId((*domain).to_owned()),
+            domain: name(domain),
+            name_servers: Vec::new(),
+            public: true,
+            created_by_lamia: false,
+        };
+        let zones = Arc::new(domains.iter().map(zone).collect());
+        let found = FoundProvider::Ready { provider: Arc::new(Memory::new([])), zones };
+        ProviderEntry { found: Some(found), ..ProviderEntry::of(&object, None) }
+    }
+
+    fn zone(domain: &str) -> ZoneEntry {
+        let object: Zone = serde_json::from_value(json!({
+            "apiVersion": "lamia.dev/v1alpha1", "kind": "Zone", "metadata": {"name": domain},
+            "spec": {"domain": domain, "providerRef": {"name": "first"}},
+        }))
+        .expect("a Zone");
+        ZoneEntry::of(&object, None, Timestamp::UNIX_EPOCH)
+    }
+
+    /// A Zone for `example.org`, and two providers that both have it.
+    fn world(default_has: &[&str], other_has: &[&str]) -> World {
+        let mut world = World::default();
+        world.providers.insert("first".to_owned(), provider(true, default_has));
+        world.providers.insert("second".to_owned(), provider(false, other_has));
+        world
+    }
+
+    fn new(domain: &str, provider: &str) -> Home {
+        Home::New(NewZone { domain: name(domain), provider: provider.to_owned() })
+    }
+
+    #[test]
+    fn a_zone_object_decides_where_several_providers_have_its_zone() {
+        let mut world = world(&[], &["example.org"]);
+        world.providers.insert("third".to_owned(), provider(false, &["example.org"]));
+        let because = home(&world, &name("shop.example.org")).expect_err("two have it");
+        assert_eq!(because.reason, ZoneReason::AmbiguousZone);
+        assert!(because.message.contains("several DNSProviders have example.org: second, third"), "{because}");
+        world.zones.insert("org".to_owned(), zone("example.org"));
+        assert_eq!(home(&world, &name("shop.example.org")), Ok(Home::Existing("org".to_owned())));
+    }
+
+    #[test]
+    fn the_longest_zone_wins_and_the_default_provider_where_two_have_it() {
+        let both = ["example.org", "eu.example.org"];
+        let host = name("shop.eu.example.org");
+        assert_eq!(home(&world(&both, &[]), &host), Ok(new("eu.example.org", "first")));
+        assert_eq!(home(&world(&["example.org"], &both), &host), Ok(new("eu.example.org", "second")));
+        assert_eq!(home(&world(&both, &both), &host), Ok(new("eu.example.org", "first")));
+        let mut known = world(&both, &both);
+        known.zones.insert("org".to_owned(), zone("example.org"));
+        assert_eq!(home(&known, &host), Ok(new("eu.example.org", "first")));
+        assert_eq!(home(&known, &name("shop.example.org")), Ok(Home::Existing("org".to_owned())));
     }
 }
