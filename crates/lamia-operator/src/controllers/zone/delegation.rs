@@ -38,7 +38,8 @@ impl ZoneController {
             turns.parent = Some(Instant::now() + AT_REST);
             return;
         }
-        if turns.parent.is_some_and(|due| due > Instant::now()) {
+        // Nothing known: the zone could not be used for a while, so what was planned before counts no more.
+        if facts.delegated.is_some() && turns.parent.is_some_and(|due| due > Instant::now()) {
             return;
         }
         let Some(content) = self.workers.content(domain) else {
