@@ -3,7 +3,7 @@
 use lamia_api::condition::{Condition, READY, host};
 use lamia_api::zone::{DelegationStatus, HeldWithdrawals, RecordCounts, ZoneStatus};
 use lamia_core::host::ObjectKey;
-use lamia_core::host::reason::{Because, ConditionReason as _, DelegatedReason, ZoneReason};
+use lamia_core::host::reason::{Because, ConditionReason as _, DelegatedReason, RecordsReason, ZoneReason};
 
 use super::judge::Subject;
 use super::{ZoneController, is_found};
@@ -22,6 +22,7 @@ impl ZoneController {
         let earlier = &*subject.status;
         let domain = subject.entry.domain.as_ref();
         let summary = domain.and_then(|domain| self.workers.summary(domain)).filter(|summary| summary.read);
+        let held = summary.as_ref().map_or_else(|| earlier.held.clone(), held);
         let status = ZoneStatus {
             observed_generation: Some(subject.entry.generation),
             id: facts.id.clone(),
@@ -29,15 +30,21 @@ impl ZoneController {
             name_servers: facts.name_servers.iter().map(ToString::to_string).collect(),
             delegation: facts.delegation.clone().or_else(|| Some(DelegationStatus::default())),
             records: summary.as_ref().map(counts).or(earlier.records),
-            held: summary.map_or_else(|| earlier.held.clone(), |summary| held(&summary)),
-            conditions: self.conditions(subject, facts),
+            conditions: self.conditions(name, subject, facts, held.as_ref()),
+            held,
         };
         let urgency = Urgency::between(&earlier.conditions, &status.conditions);
         self.status.submit(&ObjectKey::new("", name), &status, urgency);
     }
 
-    /// `ZoneReady`, `Delegated`, and `Ready`: the first of them that is not True.
-    fn conditions(&self, subject: &Subject, facts: &ZoneFacts) -> Vec<Condition> {
+    /// `ZoneReady`, `Delegated`, and `Ready`: the first of them that is not True, then what waits for a person.
+    fn conditions(
+        &self,
+        name: &str,
+        subject: &Subject,
+        facts: &ZoneFacts,
+        held: Option<&HeldWithdrawals>,
+    ) -> Vec<Condition> {
         let (earlier, generation, now) = (&subject.status.conditions, subject.entry.generation, self.clock.now());
         let unseen = || Because::new(ZoneReason::CreatingZone, NOT_YET);
         let mut conditions =
@@ -51,8 +58,9 @@ impl ZoneController {
                 Some(settle_because(earlier, &Because::new(DelegatedReason::WAITING, NOT_YET), generation, now))
             }
         });
-        let first = conditions.iter().find(|condition| condition.status != "True").or(conditions.last());
-        let overall = first.map(|first| overall(earlier, first));
+        let first = conditions.iter().find(|condition| condition.status != "True");
+        let waits = held.map(|held| settle_because(earlier, &deletion_held(name, held), generation, now));
+        let overall = first.or(waits.as_ref()).or(conditions.last()).map(|first| overall(earlier, first));
         conditions.extend(overall);
         conditions
     }
@@ -63,6 +71,12 @@ fn overall(earlier: &[Condition], first: &Condition) -> Condition {
     let before = earlier.iter().find(|before| before.type_ == READY && before.status == first.status);
     let since = before.map_or(&first.last_transition_time, |before| &before.last_transition_time);
     Condition { type_: READY.to_owned(), last_transition_time: since.clone(), ..first.clone() }
+}
+
+/// Withdrawals of the zone wait for a person.
+fn deletion_held(zone: &str, held: &HeldWithdrawals) -> Because<RecordsReason> {
+    let text = format!("{}; look at them and run `lamia zone confirm {zone}`", held.reason);
+    Because::new(RecordsReason::DeletionHeld, text)
 }
 
 fn counts(summary: &ZoneSummary) -> RecordCounts {
