@@ -1,9 +1,10 @@
 //! What the end-to-end tests share.
 //!
 //! [`Setup`] is a stage with the operator on it; [`conditions`] waits for what objects say; [`visitor`] asks a site as its visitors
-//! do. Nothing here sleeps: everything waits on a condition, and says what stood there instead when it does not come.
+//! do, [`moody`] lets servers go wrong. Nothing here sleeps: everything waits on a condition, and says what stood there instead when it does not come.
 
 pub mod conditions;
+pub mod moody;
 mod running;
 mod setup;
 pub mod visitor;

@@ -1,15 +1,19 @@
 //! A stage with the operator on it, and what the people of a test do there.
 
+use std::collections::BTreeMap;
+
+use anyhow::ensure;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::DeleteParams;
 use kube::{Api, Client};
 use lamia_api::{ACMEIssuer, DNSProvider, HostCertificate, SecuredHost, Zone};
+use lamia_operator::Config;
 use lamia_sandbox::manifests;
 use lamia_sandbox::stage::{DEMO_NAMESPACE, GATEWAY_NAMESPACE, NAME_SERVERS, NAMESPACE, Stage, StageOptions};
 use serde_json::{Value, json};
 
-use crate::Running;
 use crate::conditions::becomes;
+use crate::{Running, eventually};
 
 /// The DNSProvider of [`Setup::apply_provider`].
 pub const PROVIDER: &str = "powerdns";
@@ -28,13 +32,23 @@ impl Setup {
     /// # Panics
     /// If anything does not start.
     pub async fn new(options: StageOptions) -> Self {
+        Self::with(options, |_| ()).await
+    }
+
+    /// The same with other settings of the operator.
+    ///
+    /// # Panics
+    /// If anything does not start.
+    pub async fn with(options: StageOptions, set: impl FnOnce(&mut Config)) -> Self {
         // Another test of this process may have been first.
         let _ = tracing_subscriber::fmt()
             .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
             .with_test_writer()
             .try_init();
         let stage = Stage::set(options).await.expect("the stage is set");
-        let operator = Running::operator(&stage).await;
+        let mut config = stage.operator_config();
+        set(&mut config);
+        let operator = Running::with(config, stage.lamia().await.expect("a client"));
         stage.apply_issuer().await.expect("applied");
         stage.apply_shop().await.expect("applied");
         Self { stage, operator }
@@ -200,5 +214,19 @@ impl Setup {
     /// The API server can't be asked.
     pub async fn delivered(&self, name: &str) -> anyhow::Result<Option<Secret>> {
         Ok(self.secrets(GATEWAY_NAMESPACE).get_opt(&format!("{DEMO_NAMESPACE}.{name}")).await?)
+    }
+
+    /// The RRsets of a zone once no challenge is left in it: a certificate is there before its challenge is gone.
+    ///
+    /// # Panics
+    /// If a challenge stays.
+    pub async fn at_rest(&self, zone: &str) -> BTreeMap<String, Value> {
+        eventually("challenges are taken away", || async {
+            let content = self.stage.power_dns.content(zone).await?;
+            let left = content.keys().find(|key| key.starts_with("_acme-challenge"));
+            ensure!(left.is_none(), "{left:?}");
+            Ok(content)
+        })
+        .await
     }
 }
