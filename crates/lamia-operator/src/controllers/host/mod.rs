@@ -100,6 +100,10 @@ impl HostController {
 
     /// Sees to it that the host has a Zone object; says why it has none.
     async fn house(&self, input: &HostInput) -> Option<Because<ZoneReason>> {
+        // Before the first lists are complete nothing is missing; what the last status said stands.
+        if !input.complete {
+            return None;
+        }
         match input.home.as_ref()? {
             Ok(Home::Existing(_)) => None,
             Err(because) => Some(because.clone()),
