@@ -41,6 +41,9 @@ pub fn check(url: &str, allow_private: bool) -> Result<Url, ProviderError> {
     match url.scheme() {
         "https" => {}
         "http" if allow_private => {}
+        "http" => {
+            return Err(refused("only https is allowed; plain http needs --allow-private-endpoints".into()));
+        }
         other => {
             return Err(refused(format!("the scheme is {other}; only https is allowed")));
         }

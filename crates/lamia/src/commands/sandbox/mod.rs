@@ -200,6 +200,7 @@ fn where_to_go_on(visit: &Visit, kubeconfig: &str) -> String {
   {kubectl} get securedhosts
   {lamia} host get shop
   {lamia} host add cart.democluster.net --service shop:9191 --wait
+  {lamia} plan --allow-private-endpoints
 
 Everything keeps running. Ctrl-C stops it.",
         visit.curl
