@@ -22,8 +22,8 @@ use crate::host::reason::{Because, CertificateReason, Truth};
 pub const PATIENCE: SignedDuration = SignedDuration::from_mins(2);
 /// The first pause before a held fact is asked for again; it doubles with the time that it has been held.
 pub const RECHECK_FIRST: SignedDuration = SignedDuration::from_secs(30);
-/// The first pause where a fact is not known: nobody has to mend anything, so the next look may tell.
-pub const RECHECK_UNKNOWN: SignedDuration = SignedDuration::from_secs(5);
+/// The pause, within [`PATIENCE`], where a fact is not known: nobody has to mend anything, so the next look may tell.
+pub const RECHECK_UNKNOWN: SignedDuration = SignedDuration::from_secs(10);
 /// The longest such pause.
 pub const RECHECK_MOST: SignedDuration = SignedDuration::from_mins(15);
 
@@ -128,11 +128,12 @@ fn held(fact: &Fact, reason: CertificateReason, now: Timestamp) -> Gate {
         (CertificateReason::CAAForbids, Truth::Unknown) => CertificateReason::AwaitingDNS,
         _ => reason,
     };
-    let first = if fact.truth == Truth::Unknown { RECHECK_UNKNOWN } else { RECHECK_FIRST };
-    let recheck = later(now, now.duration_since(fact.since).clamp(first, RECHECK_MOST));
     let end_of_patience = later(fact.since, PATIENCE);
-    let until =
-        if fact.truth == Truth::Unknown && now < end_of_patience { recheck.min(end_of_patience) } else { recheck };
+    let until = if fact.truth == Truth::Unknown && now < end_of_patience {
+        later(now, RECHECK_UNKNOWN).min(end_of_patience)
+    } else {
+        later(now, now.duration_since(fact.since).clamp(RECHECK_FIRST, RECHECK_MOST))
+    };
     Gate::Held { until: Some(until), because: Because::new(reason, fact.message.clone()) }
 }
 
@@ -211,7 +212,7 @@ mod tests {
 
     #[test]
     fn unknown_is_asked_again_at_the_end_of_patience_at_the_latest() {
-        for (held_for, pause) in [(0, 5), (20, 20), (100, 20)] {
+        for (held_for, pause) in [(0, 10), (60, 10), (115, 5)] {
             let held = gate(&facts(yes(), open_question(held_for), yes(), false), NOW);
             let Gate::Held { until, .. } = held else { panic!("held") };
             assert_eq!(until, Some(ago(-pause)), "unknown for {held_for} s");
