@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Namespace, Secret, Service};
 use kube::core::{DynamicObject, PartialObjectMeta};
 use lamia_api::issuer::ACMEIssuer;
-use lamia_api::meta::LABEL_CREDENTIAL_FOR;
+use lamia_api::meta::{LABEL_CREDENTIAL_FOR, LABEL_SECRET_ROLE};
 use lamia_api::provider::DNSProvider;
 use lamia_api::{SecuredHost, Zone};
 use lamia_core::gateway::view::ReferenceGrant;
@@ -17,6 +17,7 @@ use lamia_core::host::ObjectKey;
 use lamia_core::name::Fqdn;
 
 use crate::controllers::host::HostController;
+use crate::controllers::issuer::ROLE_ACCOUNT;
 use crate::queue::WorkQueue;
 use crate::watch::Change;
 use crate::world::cluster::{DeliveredSecret, IstioGateway, OwnedObject, gateway_service, key_of, owner_of};
@@ -416,7 +417,9 @@ pub(crate) fn credentials(
             let labels = object.metadata.labels.as_ref();
             let Some(label) = labels.and_then(|labels| labels.get(LABEL_CREDENTIAL_FOR)) else { return };
             let version = object.metadata.resource_version.as_deref().unwrap_or_default();
-            world.credentials.applied(&key_of(object), label, version)
+            let is_own =
+                labels.and_then(|labels| labels.get(LABEL_SECRET_ROLE)).is_some_and(|role| role == ROLE_ACCOUNT);
+            world.credentials.applied(&key_of(object), label, version, is_own)
         }
         Change::Deleted(object) => world.credentials.deleted(&key_of(object)),
         Change::Listed(present) => world.credentials.listed(present),

@@ -20,12 +20,13 @@ struct Seen {
 }
 
 impl Credentials {
-    /// The watch shows one. Returns whom it concerns.
-    pub(crate) fn applied(&mut self, key: &ObjectKey, label: &str, version: &str) -> BTreeSet<String> {
+    /// The watch shows one. Returns whom it concerns. One that Lamia made (`is_own`) is no news at first sight: who made it
+    /// has it.
+    pub(crate) fn applied(&mut self, key: &ObjectKey, label: &str, version: &str, is_own: bool) -> BTreeSet<String> {
         let now = Seen { label: label.to_owned(), version: version.to_owned() };
         let before = self.seen.insert(key.clone(), now);
         let is_same = before.as_ref().is_some_and(|before| before.label == label && before.version == version);
-        if is_same || !self.is_listed {
+        if is_same || !self.is_listed || (is_own && before.is_none()) {
             return BTreeSet::new();
         }
         before.into_iter().map(|before| before.label).chain([label.to_owned()]).collect()
@@ -59,15 +60,22 @@ mod tests {
     fn only_a_change_is_news_and_no_list_that_shows_the_same() {
         let mut credentials = Credentials::default();
         let everybody = || BTreeSet::from([key("dns"), key("acme")]);
-        assert_eq!(credentials.applied(&key("dns"), "dnsprovider.a", "1"), labels([]), "the first list");
-        credentials.applied(&key("acme"), "acmeissuer.ca", "2");
+        assert_eq!(credentials.applied(&key("dns"), "dnsprovider.a", "1", false), labels([]), "the first list");
+        credentials.applied(&key("acme"), "acmeissuer.ca", "2", false);
         assert_eq!(credentials.listed(&everybody()), labels([]));
 
-        assert_eq!(credentials.applied(&key("dns"), "dnsprovider.a", "1"), labels([]), "a list that is read anew");
-        assert_eq!(credentials.applied(&key("dns"), "dnsprovider.a", "3"), labels(["dnsprovider.a"]));
-        assert_eq!(credentials.applied(&key("new"), "dnsprovider.b", "4"), labels(["dnsprovider.b"]));
+        assert_eq!(
+            credentials.applied(&key("dns"), "dnsprovider.a", "1", false),
+            labels([]),
+            "a list that is read anew"
+        );
+        assert_eq!(credentials.applied(&key("dns"), "dnsprovider.a", "3", false), labels(["dnsprovider.a"]));
+        assert_eq!(credentials.applied(&key("new"), "dnsprovider.b", "4", false), labels(["dnsprovider.b"]));
+        assert_eq!(credentials.applied(&key("made"), "acmeissuer.new", "4", true), labels([]), "Lamia made it");
+        assert_eq!(credentials.applied(&key("made"), "acmeissuer.new", "5", true), labels(["acmeissuer.new"]));
+        assert_eq!(credentials.deleted(&key("made")), labels(["acmeissuer.new"]));
         let moved = labels(["dnsprovider.a", "dnsprovider.b"]);
-        assert_eq!(credentials.applied(&key("dns"), "dnsprovider.b", "5"), moved, "it is for another one now");
+        assert_eq!(credentials.applied(&key("dns"), "dnsprovider.b", "5", false), moved, "it is for another one now");
 
         assert_eq!(credentials.deleted(&key("dns")), labels(["dnsprovider.b"]));
         assert_eq!(credentials.listed(&BTreeSet::from([key("new")])), labels(["acmeissuer.ca"]), "gone, unseen");

@@ -16,7 +16,7 @@ use super::report::Trouble;
 use crate::credentials::{self, CredentialError, credential_for};
 
 /// The value of [`LABEL_SECRET_ROLE`] on account keys.
-const ROLE_ACCOUNT: &str = "account";
+pub(crate) const ROLE_ACCOUNT: &str = "account";
 
 impl IssuerController {
     /// The key, which is made if it is missing and may be made.

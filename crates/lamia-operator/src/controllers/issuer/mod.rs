@@ -19,6 +19,7 @@ use lamia_core::host::reason::{Because, CertificateReason};
 use lamia_core::requeue::pause;
 use lamia_providers::acme::{self, AcmeAccount, AcmeConfig, DEFAULT_DEADLINE, ExternalAccountBinding};
 
+pub(crate) use self::key::ROLE_ACCOUNT;
 use crate::clock::Clock;
 use crate::credentials::{self, credential_for};
 use crate::issuance::{Budgets, Issuer, Issuers, seed};
