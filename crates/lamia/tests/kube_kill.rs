@@ -89,9 +89,10 @@ impl Ledger {
         state.finalized.clear();
     }
 
-    /// What happened since it was armed, and the word at which the process was killed.
-    fn seen(&self) -> (Outcome, Option<String>) {
-        let state = self.state();
+    /// Nothing is killed any more. Returns what happened since it was armed, and the word at which the process was killed.
+    fn disarm(&self) -> (Outcome, Option<String>) {
+        let mut state = self.state();
+        (state.armed, state.last) = (None, None);
         (Outcome { orders: state.orders, finalized: state.finalized.clone() }, state.killed_at.clone())
     }
 
@@ -217,6 +218,14 @@ impl Walk {
         self.ledger.state().process = Some(process);
     }
 
+    /// Starts the operator after it was killed.
+    async fn restart(&self) {
+        // Its holder is dead for certain: nobody has to wait for it to run out.
+        let leases: Api<Lease> = Api::namespaced(self.stage.admin.clone(), NAMESPACE);
+        leases.delete("lamia", &DeleteParams::default()).await.expect("deleted");
+        self.start();
+    }
+
     /// Has a host served, and the process killed at this word of it. `None` once the host needs fewer words.
     async fn step(&self, moment: Moment, word: usize) -> Option<Outcome> {
         let name = format!("{moment:?}-{word}").to_lowercase();
@@ -228,17 +237,20 @@ impl Walk {
         manifests::apply(&self.stage.admin, &host).await.expect("applied");
         let settled = self.settled(&name);
         tokio::pin!(settled);
-        tokio::select! {
+        let was_restarted = tokio::select! {
             () = self.ledger.killed.notified() => {
-                // Its holder is dead for certain: nobody has to wait for it to run out.
-                let leases: Api<Lease> = Api::namespaced(self.stage.admin.clone(), NAMESPACE);
-                leases.delete("lamia", &DeleteParams::default()).await.expect("deleted");
-                self.start();
+                self.restart().await;
                 settled.await;
+                true
             }
-            () = &mut settled => {}
+            () = &mut settled => false,
+        };
+        let (outcome, killed_at) = self.ledger.disarm();
+        if killed_at.is_some() && !was_restarted {
+            // Killed at its very last word, when all was as it should be already.
+            self.ledger.killed.notified().await;
+            self.restart().await;
         }
-        let (outcome, killed_at) = self.ledger.seen();
         self.check(&name, killed_at.as_deref().unwrap_or("nothing"), &outcome).await;
         killed_at.map(|_| outcome)
     }
