@@ -26,13 +26,6 @@ pub fn owner(cluster: &str, object: &ObjectKey) -> String {
     format!("{cluster}/{object}")
 }
 
-/// Whether an object with these annotations is ours to write: the owner must be the very one, and its absence means
-/// somebody else's.
-#[must_use]
-pub fn is_ours(annotations: &BTreeMap<String, String>, cluster: &str, object: &ObjectKey) -> bool {
-    annotations.get(meta::ANNOTATION_OWNER).is_some_and(|found| *found == owner(cluster, object))
-}
-
 /// What stands on everything that is made for one SecuredHost.
 #[derive(Clone, Copy, Debug)]
 pub struct Identity<'a> {

@@ -280,14 +280,6 @@ impl ZoneWorkers {
         self.known(domain)?.with(|book| book.challenge_state(certificate))
     }
 
-    /// How far a certificate's challenges have come in all zones together: the worst of them; `None` when it has none.
-    #[must_use]
-    pub fn challenge_state_everywhere(&self, certificate: &str) -> Option<ChallengeState> {
-        let cells: Vec<Arc<ZoneCell>> = self.registry().zones.values().cloned().collect();
-        let states = cells.into_iter().filter_map(|cell| cell.with(|book| book.challenge_state(certificate)));
-        states.max_by_key(ChallengeState::severity)
-    }
-
     /// Whose the records of a name in a zone are, as last read; `None` before the zone has been read.
     #[must_use]
     pub fn whose(&self, domain: &Fqdn, name: &Fqdn) -> Option<Whose> {

@@ -56,17 +56,6 @@ pub enum ChallengeState {
 }
 
 impl ChallengeState {
-    /// How far from done, for the worst of several.
-    pub(super) fn severity(&self) -> u8 {
-        match self {
-            Self::Gone => 0,
-            Self::Published => 1,
-            Self::Pending(_) => 2,
-            Self::Failed(_) => 3,
-            Self::Refused(_) => 4,
-        }
-    }
-
     /// The state of a challenge demand, which wants values or only wants some gone.
     pub(super) fn of(state: PublishState, wants: bool) -> Self {
         match state {

@@ -129,17 +129,3 @@ fn a_spec_of_other_types_is_an_error_that_names_the_gateway() {
     let error = read(object(), &json!({ "servers": "none" })).expect_err("unreadable");
     assert!(error.to_string().contains("team/shop"));
 }
-
-#[test]
-fn only_the_exact_owner_makes_an_object_ours() {
-    let annotated = |value: &str| BTreeMap::from([(meta::ANNOTATION_OWNER.to_owned(), value.to_owned())]);
-    for (annotations, ours) in [
-        (annotated("demo/team/shop"), true),
-        (annotated("demo/team/shop2"), false),
-        (annotated("other/team/shop"), false),
-        (annotated(""), false),
-        (BTreeMap::new(), false),
-    ] {
-        assert_eq!(is_ours(&annotations, "demo", &object()), ours, "{annotations:?}");
-    }
-}

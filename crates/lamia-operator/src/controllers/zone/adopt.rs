@@ -72,7 +72,7 @@ fn offered(world: &World, host: &Fqdn, above: Option<&Fqdn>) -> Result<Option<Ne
     makers.sort_by_key(|(name, provider)| (!provider.spec.default, (*name).clone()));
     Ok(makers.into_iter().find_map(|(name, provider)| {
         let listed: Vec<Fqdn> = provider.listed().collect();
-        let domain = zone_to_create(host, provider.spec.create_zones, &listed).ok()?;
+        let domain = zone_to_create(host, provider.spec.create_zones, &listed)?;
         is_nearer(&domain).then(|| NewZone { domain, provider: name.clone() })
     }))
 }

@@ -9,7 +9,7 @@ use lamia_core::record::{RecordType, RecordValue, Rrset};
 use lamia_providers::dns::memory::{Memory, Operation};
 use tokio::time::Instant;
 
-use super::bench::{Bench, challenges, demand, name, zone};
+use super::bench::{Bench, demand, name, zone};
 use crate::zones::{ChallengeDemand, ChallengeState, DelegationDemand, Mode, PublishState, Target, Waits, ZoneEvent};
 
 #[tokio::test(start_paused = true)]
@@ -88,21 +88,6 @@ async fn a_changed_wish_leaves_no_value_behind() {
     bench.workers.set_challenge(&zone(), "shop", ChallengeDemand::default());
     bench.until("gone", |bench| bench.challenge_state("shop") == ChallengeState::Gone).await;
     assert!(bench.values("_acme-challenge.shop", RecordType::Txt).is_empty());
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_certificate_over_two_zones_has_come_as_far_as_the_slower() {
-    let mut bench = Bench::new();
-    let other = name("example.org");
-    bench.challenge("cert", &["v1"], &[]);
-    bench.until("published", |bench| bench.challenge_state("cert") == ChallengeState::Published).await;
-    let everywhere = |bench: &Bench| bench.workers.challenge_state_everywhere("cert");
-    assert_eq!(everywhere(&bench), Some(ChallengeState::Published));
-    bench.workers.set_challenge(&other, "cert", challenges("cert", &["v1"], &[]));
-    assert_eq!(everywhere(&bench), Some(ChallengeState::Pending(Waits::Opening)));
-    bench.workers.remove_challenge(&other, "cert");
-    assert_eq!(everywhere(&bench), Some(ChallengeState::Published));
-    assert_eq!(bench.workers.challenge_state_everywhere("nobody's"), None);
 }
 
 #[tokio::test(start_paused = true)]
