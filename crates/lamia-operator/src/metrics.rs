@@ -32,7 +32,6 @@ use census::{Expiry, HostCensus, Sampled, Samples};
 pub struct Metrics {
     registry: Arc<Mutex<Registry>>,
     samples: Arc<Samples>,
-    reconciles: Family<ReconcileLabels, Counter>,
     reconcile_duration: Durations<ControllerLabels>,
     provider_requests: Family<ProviderLabels, Counter>,
     provider_duration: Durations<ProviderDurationLabels>,
@@ -44,12 +43,6 @@ pub struct Metrics {
 }
 
 type Durations<L> = Family<L, Histogram, fn() -> Histogram>;
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct ReconcileLabels {
-    controller: &'static str,
-    result: &'static str,
-}
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct ControllerLabels {
@@ -99,7 +92,6 @@ impl Metrics {
         let metrics = Self {
             registry: Arc::default(),
             samples: Arc::default(),
-            reconciles: Family::default(),
             reconcile_duration: Family::new_with_constructor(durations),
             provider_requests: Family::default(),
             provider_duration: Family::new_with_constructor(durations),
@@ -118,8 +110,11 @@ impl Metrics {
         registry.register_collector(Box::new(process::ProcessCollector));
         let lamia = registry.sub_registry_with_prefix("lamia");
         lamia.register("leader", "1 while this process holds the Lease", self.leader.clone());
-        lamia.register("reconciles", "Turns of controllers and workers, by result", self.reconciles.clone());
-        lamia.register("reconcile_duration_seconds", "How long a turn took", self.reconcile_duration.clone());
+        lamia.register(
+            "reconcile_duration_seconds",
+            "Turns of controllers, and how long they took",
+            self.reconcile_duration.clone(),
+        );
         lamia.register("provider_requests", "Calls to DNS providers", self.provider_requests.clone());
         lamia.register("provider_request_duration_seconds", "How long a call took", self.provider_duration.clone());
         lamia.register("acme_requests", "Requests to certification authorities", self.acme_requests.clone());
@@ -129,9 +124,8 @@ impl Metrics {
         lamia.register_collector(Box::new(Sampled(Arc::clone(&self.samples))));
     }
 
-    /// A turn of `controller` ended. `result` is a word of a small set: `done`, `invalid`, `retry`, `failed`.
-    pub fn reconciled(&self, controller: &'static str, result: &'static str, took: Duration) {
-        self.reconciles.get_or_create(&ReconcileLabels { controller, result }).inc();
+    /// A turn of `controller` ended.
+    pub fn reconciled(&self, controller: &'static str, took: Duration) {
         self.reconcile_duration.get_or_create(&ControllerLabels { controller }).observe(took.as_secs_f64());
     }
 
@@ -239,7 +233,7 @@ mod tests {
     fn the_page_shows_what_was_counted() {
         let metrics = Metrics::new();
         metrics.term_begins();
-        metrics.reconciled("host", "done", Duration::from_millis(3));
+        metrics.reconciled("host", Duration::from_millis(3));
         metrics.provider_called("powerdns", "apply", "ok", Duration::from_millis(20));
         metrics.acme_requested("new_order", "throttled");
         metrics.status_written("SecuredHost", "written");
@@ -251,7 +245,7 @@ mod tests {
         let page = metrics.page().expect("formats");
         for line in [
             "lamia_leader 1",
-            r#"lamia_reconciles_total{controller="host",result="done"} 1"#,
+            r#"lamia_reconcile_duration_seconds_count{controller="host"} 1"#,
             r#"lamia_reconcile_duration_seconds_bucket{le="0.004",controller="host"} 1"#,
             r#"lamia_provider_requests_total{provider="powerdns",operation="apply",result="ok"} 1"#,
             r#"lamia_acme_requests_total{operation="new_order",result="throttled"} 1"#,

@@ -30,7 +30,7 @@ use crate::outward::Outward;
 use crate::queue::WorkQueue;
 use crate::status_writer::StatusWriter;
 use crate::watches::{self, Wake};
-use crate::world::{Listing, SharedWorld};
+use crate::world::{Listing, SharedWorld, World};
 use crate::zones::{AuthoritativeServers, ZoneEvent, ZoneWorkers, ZoneWorkersConfig};
 
 /// Looks at sites that are under way at once.
@@ -161,11 +161,8 @@ impl Parts {
 
     /// Whether all that is wanted is known, and nothing of it is under way.
     fn in_sync(&self) -> bool {
-        let known = {
-            let world = self.world.lock();
-            world.complete() && world.hosts.values().all(|host| host.had_turn)
-        };
-        known
+        let is_known = self.world.lock().is_wanted_known();
+        is_known
             && at_rest(&self.wake.hosts)
             && at_rest(&self.wake.zones)
             && at_rest(&self.wake.providers)
@@ -174,7 +171,7 @@ impl Parts {
             && self.hosts.workers.pending() == 0
     }
 
-    /// A host had a turn. Once all had one, nothing is missing from what is wanted any more, and what nobody wants may go.
+    /// A host had a turn that knew all first lists. Once all had one, nothing is missing from what is wanted any more, and what nobody wants may go.
     pub(crate) fn had_turn(&self, key: &ObjectKey) {
         if let Some(entry) = self.world.lock().hosts.get_mut(key)
             && std::mem::replace(&mut entry.had_turn, true)
@@ -186,21 +183,24 @@ impl Parts {
 
     /// Waits until all first lists are complete and every host had a turn; then what nobody wants may be withdrawn.
     pub(crate) async fn complete(self) {
-        loop {
-            let told = self.settled.notified();
-            let complete = {
-                let world = self.world.lock();
-                world.complete() && world.hosts.values().all(|host| host.had_turn)
-            };
-            if complete {
-                break;
-            }
-            told.await;
-        }
+        self.until(World::complete).await;
+        // Whichever list was the last one: a turn before it does not count.
+        self.world.lock().hosts.keys().for_each(|key| self.wake.hosts.add(key.clone()));
+        self.until(World::is_wanted_known).await;
         tracing::info!("everything that is wanted is known");
         self.hosts.workers.sources_complete();
         self.certificates.sources_complete();
         self.hosts.orphaned_since_start();
+    }
+
+    async fn until(&self, stands: impl Fn(&World) -> bool) {
+        loop {
+            let told = self.settled.notified();
+            if stands(&self.world.lock()) {
+                return;
+            }
+            told.await;
+        }
     }
 
     /// A zone's writer says that something changed.

@@ -173,7 +173,7 @@ pub(crate) async fn term(
     health.term_begins(move || world.lock().missing_lists());
     let mut term = Term { tasks: JoinSet::new(), stop: stop.child_token(), settled: parts.settled.clone() };
     start_watches(&mut term, config, client, &parts);
-    start_controllers(&mut term, &parts, events);
+    start_controllers(&mut term, &parts, metrics, events);
     let ended = tokio::select! {
         () = stop.cancelled() => Ended::Stopped,
         () = deposed(leadership) => Ended::Deposed,
@@ -268,24 +268,36 @@ pub(crate) fn reference_grant() -> ApiResource {
     ApiResource::from_gvk(&GroupVersionKind::gvk("gateway.networking.k8s.io", "v1beta1", "ReferenceGrant"))
 }
 
-fn start_controllers(term: &mut Term, parts: &Parts, mut events: mpsc::UnboundedReceiver<ZoneEvent>) {
+fn start_controllers(
+    term: &mut Term,
+    parts: &Parts,
+    metrics: &Metrics,
+    mut events: mpsc::UnboundedReceiver<ZoneEvent>,
+) {
     let hosts = parts.hosts.clone();
     let after = parts.clone();
-    term.spawn(work(parts.wake.hosts.clone(), HOST_WORKERS, move |key| {
+    term.spawn(work("host", metrics.clone(), parts.wake.hosts.clone(), HOST_WORKERS, move |key| {
         let (hosts, after) = (hosts.clone(), after.clone());
         async move {
-            hosts.reconcile(key.clone()).await;
-            after.had_turn(&key);
+            if hosts.reconcile(key.clone()).await {
+                after.had_turn(&key);
+            }
         }
     }));
     let orphans = parts.hosts.clone();
-    term.spawn(work(parts.hosts.orphans.clone(), 1, move |key| orphans.clone().look_at_orphan(key)));
+    term.spawn(work("orphan", metrics.clone(), parts.hosts.orphans.clone(), 1, move |key| {
+        orphans.clone().look_at_orphan(key)
+    }));
     let zones = parts.zones.clone();
-    term.spawn(work(parts.wake.zones.clone(), ZONE_WORKERS, move |name| zones.clone().reconcile(name)));
+    term.spawn(work("zone", metrics.clone(), parts.wake.zones.clone(), ZONE_WORKERS, move |name| {
+        zones.clone().reconcile(name)
+    }));
     let providers = parts.providers.clone();
-    term.spawn(work(parts.wake.providers.clone(), PROVIDER_WORKERS, move |name| providers.clone().reconcile(name)));
+    term.spawn(work("provider", metrics.clone(), parts.wake.providers.clone(), PROVIDER_WORKERS, move |name| {
+        providers.clone().reconcile(name)
+    }));
     let (issuers, certificates) = (parts.issuers.clone(), parts.certificates.clone());
-    term.spawn(work(parts.issuers.queue.clone(), ISSUER_WORKERS, move |name| {
+    term.spawn(work("issuer", metrics.clone(), parts.issuers.queue.clone(), ISSUER_WORKERS, move |name| {
         let (issuers, certificates) = (issuers.clone(), certificates.clone());
         async move {
             if issuers.reconcile(&name).await {

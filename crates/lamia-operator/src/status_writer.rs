@@ -6,7 +6,7 @@
 //! | submitted | what happens |
 //! |---|---|
 //! | equal to what was written last | nothing; a state that was held back is dropped |
-//! | [`Urgency::Progress`] | written once the object has been quiet for 500 ms, or 20 ms for each object in progress if that is longer; 20 s at most |
+//! | [`Urgency::Progress`] | written once the object has been quiet for 500 ms, or 40 ms for each object in progress if that is longer; 30 s at most |
 //! | [`Urgency::Now`] | written at once, in place of a state that was held back |
 //!
 //! Comparison leaves `lastTransitionTime` out, so a pass over a cache that does not show our last write yet writes

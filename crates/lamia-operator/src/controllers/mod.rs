@@ -12,23 +12,32 @@ use lamia_core::host::facts::Trouble;
 use lamia_core::host::reason::{Because, ZoneReason};
 use lamia_providers::error::{ErrorKind, ProviderError};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
+use crate::metrics::Metrics;
 use crate::queue::WorkQueue;
 
-/// Works through a queue with `workers` turns at once, until the queue is closed. A turn never panics the others, and a
-/// queue that is never empty leaves room for everything else that runs.
-pub(crate) async fn work<K, F, Turn>(queue: WorkQueue<K>, workers: usize, turn: F)
-where
+/// Works through the queue of `controller` with `workers` turns at once, until the queue is closed. A turn never panics the
+/// others, and a queue that is never empty leaves room for everything else that runs.
+pub(crate) async fn work<K, F, Turn>(
+    controller: &'static str,
+    metrics: Metrics,
+    queue: WorkQueue<K>,
+    workers: usize,
+    turn: F,
+) where
     K: Ord + Clone + Send + Sync + 'static,
     F: Fn(K) -> Turn + Clone + Send + 'static,
     Turn: Future<Output = ()> + Send,
 {
     let mut tasks = JoinSet::new();
     for _ in 0..workers {
-        let (queue, turn) = (queue.clone(), turn.clone());
+        let (queue, turn, metrics) = (queue.clone(), turn.clone(), metrics.clone());
         tasks.spawn(async move {
             while let Some(item) = queue.pop().await {
+                let begun = Instant::now();
                 turn((*item).clone()).await;
+                metrics.reconciled(controller, begun.elapsed());
                 drop(item);
                 // Turns that wait for nothing would keep the thread from all other tasks.
                 tokio::task::yield_now().await;
@@ -64,7 +73,7 @@ mod tests {
         let queue = WorkQueue::new();
         queue.add("busy");
         let again = queue.clone();
-        let working = tokio::spawn(work(queue.clone(), 2, move |key| {
+        let working = tokio::spawn(work("test", Metrics::new(), queue.clone(), 2, move |key| {
             again.add(key);
             std::future::ready(())
         }));

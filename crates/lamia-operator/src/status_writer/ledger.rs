@@ -13,9 +13,9 @@ use super::Urgency;
 /// How long an object in progress must be quiet at least.
 const QUIET: Duration = Duration::from_millis(500);
 /// What each object in progress adds to the wait of all.
-const QUIET_PER_OBJECT: Duration = Duration::from_millis(20);
+const QUIET_PER_OBJECT: Duration = Duration::from_millis(40);
 /// The longest that a state is held back.
-const HELD_AT_MOST: Duration = Duration::from_secs(20);
+const HELD_AT_MOST: Duration = Duration::from_secs(30);
 /// The first wait after a failed write; it doubles each time.
 const BACKOFF_FIRST: Duration = Duration::from_millis(200);
 /// The longest such wait.

@@ -34,7 +34,7 @@ pub(crate) struct HostEntry {
     pub claim: Option<Claim>,
     /// Turns in a row that ended in a temporary fault.
     pub failures: u32,
-    /// Whether it has had a turn since the start.
+    /// Whether it has had a turn since all first lists were there.
     pub had_turn: bool,
     /// What the last probe saw.
     pub probe: ProbeState,

@@ -118,6 +118,12 @@ impl World {
         self.awaited.keys().map(|listing| listing.as_str()).collect()
     }
 
+    /// Whether every host has said all that it wants.
+    #[must_use]
+    pub(crate) fn is_wanted_known(&self) -> bool {
+        self.complete() && self.hosts.values().all(|host| host.had_turn)
+    }
+
     /// Notes that one watch of this kind has its first list.
     pub(crate) fn listed(&mut self, listing: Listing) {
         if let Some(left) = self.awaited.get_mut(&listing) {

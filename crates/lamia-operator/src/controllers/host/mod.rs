@@ -69,9 +69,9 @@ pub(crate) struct HostController {
 }
 
 impl HostController {
-    /// One turn for one host.
-    pub(crate) async fn reconcile(self, key: ObjectKey) {
-        let Some(mut input) = self.look_up(&key) else { return };
+    /// One turn for one host. Whether all first lists were there: only then the turn has said all that the host wants.
+    pub(crate) async fn reconcile(self, key: ObjectKey) -> bool {
+        let Some(mut input) = self.look_up(&key) else { return false };
         match input.validated.clone() {
             Err(rejection) => {
                 self.apply_records(&input, input.kept.clone());
@@ -92,6 +92,7 @@ impl HostController {
                 self.report(&input, &host, &plan, housing, certificate.as_ref(), gateway);
             }
         }
+        input.complete
     }
 
     fn look_up(&self, key: &ObjectKey) -> Option<HostInput> {
