@@ -12,6 +12,7 @@ use lamia_providers::acme::{
     signing_request,
 };
 use lamia_sandbox::stage::{Stage, ZONE};
+use tokio::sync::Mutex;
 
 use crate::world;
 
@@ -33,21 +34,25 @@ pub(crate) async fn measure(stage: &Stage, hosts: usize) -> Result<Duration> {
     let account = &*open(config).await?;
     // Names of their own, so that nothing is left where the hosts of the bench will be.
     let names = world::names(hosts).map(|name| format!("floor-{name}"));
+    // PowerDNS on SQLite takes one writer at a time.
+    let writing = &Mutex::new(());
     futures::stream::iter(names)
-        .map(|name| async move { issue(stage, account, &name).await.with_context(|| name) })
+        .map(|name| async move { issue(stage, writing, account, &name).await.with_context(|| name) })
         .buffer_unordered(AT_ONCE)
         .try_collect::<()>()
         .await?;
     Ok(began.elapsed())
 }
 
-async fn issue(stage: &Stage, account: &dyn AcmeAccount, name: &str) -> Result<()> {
+async fn issue(stage: &Stage, writing: &Mutex<()>, account: &dyn AcmeAccount, name: &str) -> Result<()> {
     let order = NewOrder { names: vec![HostName::parse(name)?], profile: None, replaces: None };
     let placed = account.new_order(&order).await?;
     for authorization in &placed.authorizations {
         let challenge = authorization.dns01.as_ref().context("no DNS-01 challenge")?;
         let value = format!("\"{}\"", challenge.txt_value);
+        let turn = writing.lock().await;
         stage.power_dns.set_records(ZONE, &format!("_acme-challenge.{name}"), "TXT", &[&value]).await?;
+        drop(turn);
         account.accept(&placed.url, &challenge.url).await?;
     }
     let ready = until(account, &placed.url, OrderStatus::Pending).await?;
