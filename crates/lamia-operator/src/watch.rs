@@ -21,6 +21,9 @@ use crate::world::cluster::key_of;
 /// Seconds after which the API server ends a watch and it is begun again. Below the 290 s default, so that a connection
 /// that died in silence is noticed within minutes.
 const WATCH_TIMEOUT_SECONDS: u32 = 200;
+/// Objects a page of a list. What is read before it is pruned, managed fields above all, is ten times what is kept: of
+/// a thousand objects at once it would be most of the process's memory.
+const PAGE: u32 = 100;
 /// How often a kind that is not installed is looked for again.
 const MISSING_KIND_RECHECK: Duration = Duration::from_secs(30);
 
@@ -49,7 +52,8 @@ pub(crate) async fn follow<K>(
 {
     let mut missing = false;
     loop {
-        let stream = watcher(api.clone(), config.clone().timeout(WATCH_TIMEOUT_SECONDS)).default_backoff();
+        let stream =
+            watcher(api.clone(), config.clone().timeout(WATCH_TIMEOUT_SECONDS).page_size(PAGE)).default_backoff();
         pin_mut!(stream);
         let mut listed = BTreeSet::new();
         loop {

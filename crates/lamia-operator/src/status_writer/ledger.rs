@@ -62,7 +62,8 @@ struct Echo {
 
 #[derive(Debug)]
 struct Pending {
-    status: Value,
+    /// As JSON: a tree of values is five times as large.
+    status: Vec<u8>,
     hash: u64,
     urgency: Urgency,
     /// When the first state since the last write came in.
@@ -119,7 +120,7 @@ impl Ledger {
         let (status, hash) = match before {
             // Only `lastTransitionTime` can differ; the earlier one is the true one.
             Some(pending) if pending.hash == hash => (pending.status, hash),
-            _ => (status, hash),
+            _ => (packed(&status), hash),
         };
         entry.pending = Some(Pending { status, hash, urgency, first, last: now });
         self.in_progress += counts(entry.pending.as_ref());
@@ -148,7 +149,7 @@ impl Ledger {
         let Some(pending) = entry.pending.take() else { return Turn::Nothing };
         self.in_progress -= counts(Some(&pending));
         entry.in_flight = Some(pending.hash);
-        Turn::Write(pending.status)
+        Turn::Write(unpacked(&pending.status))
     }
 
     /// Notes how a write ended; says when to look again.
@@ -170,7 +171,8 @@ impl Ledger {
                 entry.failures = Some((count, now + backoff(count)));
                 // It may have been done all the same, so whatever comes next has to be written.
                 entry.known = None;
-                let again = Pending { status, hash: wrote, urgency: Urgency::Now, first: now, last: now };
+                let again =
+                    Pending { status: packed(&status), hash: wrote, urgency: Urgency::Now, first: now, last: now };
                 entry.pending.get_or_insert(again);
             }
         }
@@ -215,6 +217,15 @@ impl Ledger {
 /// What an entry adds to `in_progress`.
 fn counts(pending: Option<&Pending>) -> u32 {
     u32::from(pending.is_some_and(|pending| pending.urgency == Urgency::Progress))
+}
+
+fn packed(status: &Value) -> Vec<u8> {
+    status.to_string().into_bytes()
+}
+
+/// What [`packed`] made: always JSON.
+fn unpacked(status: &[u8]) -> Value {
+    serde_json::from_slice(status).unwrap_or_default()
 }
 
 /// 200 ms, doubling, 60 s at most; spread over its last quarter, so that objects which failed together part.

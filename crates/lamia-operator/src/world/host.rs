@@ -36,6 +36,8 @@ pub(crate) struct HostEntry {
     pub failures: u32,
     /// Whether it has had a turn since all first lists were there.
     pub had_turn: bool,
+    /// Whether its records were seen where they must be, or not there, since the start.
+    pub records_seen: bool,
     /// What the last probe saw.
     pub probe: ProbeState,
 }
@@ -79,9 +81,10 @@ impl HostEntry {
             earlier => {
                 let validated = validate(key, &object.spec).map(Arc::new);
                 let known = earlier.map(|entry| {
-                    (entry.zone, entry.certificate, entry.claim, entry.failures, entry.had_turn, entry.probe)
+                    let HostEntry { zone, certificate, claim, failures, had_turn, records_seen, probe, .. } = entry;
+                    (zone, certificate, claim, failures, had_turn, records_seen, probe)
                 });
-                let (zone, certificate, claim, failures, had_turn, probe) = known.unwrap_or_default();
+                let (zone, certificate, claim, failures, had_turn, records_seen, probe) = known.unwrap_or_default();
                 Self {
                     uid,
                     created: object.metadata.creation_timestamp.as_ref().map(|time| time.0).unwrap_or_default(),
@@ -94,6 +97,7 @@ impl HostEntry {
                     claim,
                     failures,
                     had_turn,
+                    records_seen,
                     probe,
                 }
             }

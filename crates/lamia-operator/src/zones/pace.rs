@@ -4,7 +4,7 @@
 //! A provider call costs about the same for one change as for a hundred, and providers count calls. So changes wait
 //! for company: shortly while calls are to be had, longer when many went out lately. A bucket of tokens says which: each
 //! change set takes one; one comes back every [`REFILL`], and one for every [`DEMANDS_PER_CALL`] demands. Hence, whatever
-//! the hosts do, `n` demands within `t` seconds cost at most `BURST + t / 3 + n / 64` change sets.
+//! the hosts do, `n` demands within `t` seconds cost at most `BURST + t / 3 + n / 256` change sets.
 //!
 //! | tokens | a change set goes out |
 //! |---|---|
@@ -29,9 +29,9 @@ pub(super) const LAZY_WAIT: Duration = Duration::from_secs(1);
 /// In what time a token comes back.
 pub(super) const REFILL: Duration = Duration::from_secs(3);
 /// How many demands are worth a call of their own.
-pub(super) const DEMANDS_PER_CALL: f64 = 64.0;
+pub(super) const DEMANDS_PER_CALL: f64 = 256.0;
 /// How many calls may go out in quick succession.
-pub(super) const BURST: f64 = 8.0;
+pub(super) const BURST: f64 = 6.0;
 
 /// How urgent a demand is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,7 +167,7 @@ mod tests {
     fn two_thousand_demands_take_few_calls_however_they_come() {
         for gap in [0, 1, 5, 10, 20] {
             let (sets, longest) = sets((0..2_000).map(|number| number * gap));
-            assert!(sets <= 8 + 13 + 32, "{sets} sets at one demand each {gap} ms");
+            assert!(sets <= 6 + 14 + 8, "{sets} sets at one demand each {gap} ms");
             assert!(longest <= LONGEST_WAIT, "{longest:?}");
         }
     }

@@ -46,7 +46,9 @@ impl HostController {
         let now = self.clock.now();
         let zone = input.zone.as_ref();
         let facts = zone.map(|zone| &zone.facts);
-        let is_waiting = gateway.reason == GatewayReason::Waiting && input.complete;
+        // Before the certificate had its first turn since a start, nobody knows whether the gateway waits for it.
+        let is_certificate_known = certificate.is_some() || plan.certificate.wanted().is_none();
+        let is_waiting = gateway.reason == GatewayReason::Waiting && input.complete && is_certificate_known;
         let seen = Observation {
             generation: Some(input.generation),
             host: Some(host.host.clone()),
@@ -91,18 +93,13 @@ impl HostController {
             Decision::Keep(because) => because_observed(input, because),
             Decision::Want(_) => {
                 let state = self.workers.host_state(&input.key.to_string())?;
-                match state {
-                    // Before the zone has been read, what the last status said stands.
-                    PublishState::Pending(_) if !self.zone_was_read(input) => None,
-                    state => Some(published(state)),
-                }
+                let mut world = self.world.lock();
+                let entry = world.hosts.get_mut(&input.key)?;
+                // Until zone and name servers were asked once after a start, what the last status said stands.
+                entry.records_seen |= !is_being_looked_at(&state);
+                entry.records_seen.then(|| published(state))
             }
         }
-    }
-
-    fn zone_was_read(&self, input: &HostInput) -> bool {
-        let domain = input.zone.as_ref().and_then(|zone| zone.domain.as_ref());
-        domain.and_then(|domain| self.workers.summary(domain)).is_some_and(|summary| summary.read)
     }
 
     fn serving(&self, input: &HostInput, gateway: &Because<GatewayReason>) -> Option<Because<ServingReason>> {
@@ -196,6 +193,15 @@ fn because_observed<R: lamia_core::host::reason::ConditionReason>(
     because: &Because<R>,
 ) -> Option<Because<R>> {
     (because.reason != R::WAITING || input.complete).then(|| because.clone())
+}
+
+/// Whether the zone is being read, or the name servers asked: nothing was found to be done, or late, so far.
+fn is_being_looked_at(state: &PublishState) -> bool {
+    match state {
+        PublishState::Pending(Waits::Opening | Waits::Turn) => true,
+        PublishState::Pending(Waits::Servers(late)) => late.is_empty(),
+        _ => false,
+    }
 }
 
 /// What the zone's writer says, as a condition.
