@@ -7,6 +7,7 @@ mod arguments;
 mod cluster;
 mod commands;
 mod failure;
+mod installation;
 mod output;
 
 use std::process::ExitCode;

@@ -15,6 +15,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::arguments::Global;
 use crate::cluster::Cluster;
+use crate::installation::Installation;
 
 /// Run the operator.
 #[derive(Args, Clone, Debug)]
@@ -25,21 +26,8 @@ pub(crate) struct Operator {
     /// Port of authoritative name servers
     #[arg(long, env = "LAMIA_DNS_PORT", value_name = "PORT", default_value_t = Config::default().dns_port)]
     dns_port: u16,
-    /// Namespaces of shared gateways, with commas
-    #[arg(
-        long,
-        env = "LAMIA_GATEWAY_NAMESPACES",
-        value_name = "NAMES",
-        value_delimiter = ',',
-        default_values_t = Config::default().gateway_namespaces
-    )]
-    gateway_namespaces: Vec<String>,
-    /// Name of this cluster in the markers of its DNS records; default: the one that is stored in the cluster
-    #[arg(long, env = "LAMIA_CLUSTER_ID", value_name = "ID")]
-    cluster_id: Option<String>,
-    /// Let providers, CAs and probes be at loopback and private addresses
-    #[arg(long, env = "LAMIA_ALLOW_PRIVATE_ENDPOINTS")]
-    allow_private_endpoints: bool,
+    #[command(flatten)]
+    installation: Installation,
     /// Where metrics and health are served; default: nowhere
     #[arg(long, env = "LAMIA_METRICS_ADDRESS", value_name = "IP:PORT")]
     metrics_address: Option<SocketAddr>,
@@ -99,12 +87,8 @@ impl Operator {
     fn config(self, namespace: Option<&str>) -> Config {
         Config {
             namespace: namespace.map_or(Config::default().namespace, str::to_owned),
-            // The chart passes an empty one where none is set.
-            cluster_id: self.cluster_id.filter(|id| !id.is_empty()),
-            gateway_namespaces: self.gateway_namespaces,
             resolvers: self.dns_resolver,
             dns_port: self.dns_port,
-            allow_private_endpoints: self.allow_private_endpoints,
             metrics_address: self.metrics_address,
             probe: match self.probe_address {
                 None => ProbeMode::Gateway,
@@ -112,6 +96,7 @@ impl Operator {
                 Some(Probe::Off) => ProbeMode::Off,
             },
             deletion_grace: Duration::from_secs(self.deletion_grace),
+            ..self.installation.config()
         }
     }
 }

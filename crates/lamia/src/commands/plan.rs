@@ -9,6 +9,7 @@ use lamia_operator::plan::{Forecast, HostForecast, PlanError};
 use crate::arguments::Global;
 use crate::cluster::Cluster;
 use crate::failure::{Failure, explain};
+use crate::installation::Installation;
 use crate::output::{self, ObjectFormat};
 
 /// Say what Lamia would do now, and do nothing.
@@ -19,21 +20,8 @@ pub(crate) struct Plan {
     /// Lamia's own namespace
     #[arg(long, value_name = "NAME", default_value_t = Config::default().namespace)]
     system_namespace: String,
-    /// Namespaces of shared gateways, with commas: as the operator has them
-    #[arg(
-        long,
-        env = "LAMIA_GATEWAY_NAMESPACES",
-        value_name = "NAMES",
-        value_delimiter = ',',
-        default_values_t = Config::default().gateway_namespaces
-    )]
-    gateway_namespaces: Vec<String>,
-    /// Name of this cluster in the markers of its DNS records; default: the one that is stored in the cluster
-    #[arg(long, env = "LAMIA_CLUSTER_ID", value_name = "ID")]
-    cluster_id: Option<String>,
-    /// Let providers be at loopback and private addresses, as in the sandbox
-    #[arg(long, env = "LAMIA_ALLOW_PRIVATE_ENDPOINTS")]
-    allow_private_endpoints: bool,
+    #[command(flatten)]
+    installation: Installation,
     /// How
     #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
     output: Format,
@@ -50,13 +38,7 @@ impl Plan {
     /// Prints the forecast; exit code 0 whatever it says.
     pub(super) async fn run(self, global: &Global) -> Result<()> {
         let cluster = Cluster::from(global).await?;
-        let config = Config {
-            namespace: self.system_namespace.clone(),
-            cluster_id: self.cluster_id.clone().filter(|id| !id.is_empty()),
-            gateway_namespaces: self.gateway_namespaces.clone(),
-            allow_private_endpoints: self.allow_private_endpoints,
-            ..Config::default()
-        };
+        let config = Config { namespace: self.system_namespace.clone(), ..self.installation.clone().config() };
         let forecast = lamia_operator::plan(&config, &cluster.client).await.map_err(in_words)?;
         let chosen = self.choose(forecast, &cluster.namespace, global.namespace.is_some())?;
         match self.output {
