@@ -1,0 +1,20 @@
+//! A small Kubernetes API in one process: for tests, simulations and playgrounds of operators.
+//!
+//! It answers like kube-apiserver, for the kinds that it has: a dozen built-in ones and whatever CustomResourceDefinitions
+//! are created in it. What it does not have it answers with 404, as the real one does. It knows nothing of any operator.
+//!
+//! # Parts
+//! An object is a [`serde_json::Value`] all the way; nothing is typed but what the API itself reads.
+//!
+//! | Module | What it does | I/O |
+//! |---|---|---|
+//! | [`error`] | the `Status` that a refused request is answered with | none |
+//! | [`schema`] | what a kind's objects look like: types, lists, defaults | none |
+//! | [`source`] | time and randomness, handed in | none |
+
+pub mod error;
+pub mod schema;
+pub mod source;
+
+pub use error::ApiError;
+pub use schema::Schema;
