@@ -11,10 +11,12 @@
 //! | [`error`] | the `Status` that a refused request is answered with | none |
 //! | [`schema`] | what a kind's objects look like: types, lists, defaults | none |
 //! | [`source`] | time and randomness, handed in | none |
+//! | [`store`] | objects by key and revision, their history | none |
 
 pub mod error;
 pub mod schema;
 pub mod source;
+pub mod store;
 
 pub use error::ApiError;
 pub use schema::Schema;
