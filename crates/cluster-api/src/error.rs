@@ -37,8 +37,8 @@ pub struct ApiError {
     pub reason: &'static str,
     /// For people.
     pub message: String,
-    /// What it was about.
-    pub about: Option<About>,
+    /// What it was about. Boxed, for a `Result` to stay small.
+    pub about: Option<Box<About>>,
     /// Field by field.
     pub causes: Vec<Cause>,
     /// Seconds after which to come again; 0 for never mind.
@@ -59,7 +59,7 @@ impl ApiError {
     /// The same, about this.
     #[must_use]
     pub fn about(mut self, about: About) -> Self {
-        self.about = Some(about);
+        self.about = Some(Box::new(about));
         self
     }
 
@@ -88,7 +88,7 @@ impl ApiError {
 
     fn details(&self) -> Option<Value> {
         let mut details = serde_json::Map::new();
-        let about = self.about.clone().unwrap_or_default();
+        let about = self.about.as_deref().cloned().unwrap_or_default();
         for (key, text) in [("name", about.name), ("group", about.group), ("kind", about.kind)] {
             if !text.is_empty() {
                 details.insert(key.to_owned(), text.into());

@@ -8,15 +8,25 @@
 //!
 //! | Module | What it does | I/O |
 //! |---|---|---|
+//! | [`builtin`] | the kinds that are there from the start | none |
+//! | [`crd`] | CustomResourceDefinitions: read, checked, accepted | none |
 //! | [`error`] | the `Status` that a refused request is answered with | none |
 //! | [`schema`] | what a kind's objects look like: types, lists, defaults | none |
+//! | [`selector`] | label and field selectors | none |
 //! | [`source`] | time and randomness, handed in | none |
 //! | [`store`] | objects by key and revision, their history | none |
+//! | [`table`] | what `kubectl get` shows | none |
+//! | [`validate`] | whether an object is what its schema says | none |
 
+pub mod builtin;
+pub mod crd;
 pub mod error;
 pub mod schema;
+pub mod selector;
 pub mod source;
 pub mod store;
+pub mod table;
+pub mod validate;
 
 pub use error::ApiError;
 pub use schema::Schema;
