@@ -1,14 +1,13 @@
 //! Look-ups against real name servers: a parent that is edited as at a registrar, Knot, BIND and PowerDNS below it, and a resolver
 //! that walks from the parent down.
 
-use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use lamia_core::cert::caa::{CaaRequest, CaaVerdict};
 use lamia_core::delegation::{DelegationObservation, DsState, Verdict, ZoneContent};
 use lamia_core::name::{Fqdn, HostName};
-use lamia_core::record::{RecordType, RecordValue, RrsetKey};
+use lamia_core::record::{RecordType, RecordValue, RrsetKey, Values};
 use lamia_providers::lookup::{Expectation, Expected, Lookup, LookupConfig};
 use lamia_sandbox::resolver::{Resolver, ResolverOptions};
 use lamia_sandbox::servers::{
@@ -176,7 +175,7 @@ async fn each_server_is_asked_whether_it_has_what_was_written() {
 
     let servers = world.lookup.name_servers(["ns1.democluster.net", "ns2.democluster.net"].map(fqdn)).await;
     let key = RrsetKey::new(fqdn("_acme-challenge.shop.democluster.net"), RecordType::Txt);
-    let token = BTreeSet::from([RecordValue::txt("token")]);
+    let token = Values::from([RecordValue::txt("token")]);
     let expected = [
         Expected { key: key.clone(), expectation: Expectation::Contains(token.clone()) },
         Expected { key, expectation: Expectation::Lacks(token) },

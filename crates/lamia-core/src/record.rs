@@ -1,10 +1,14 @@
 //! Resource record sets, as every provider sees them: one name, one type, one TTL, a set of values (RFC 2181 §5).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::name::Fqdn;
+
+mod values;
+
+pub use values::Values;
 
 /// A record type. Those that Lamia writes or reads have a name; the rest is carried by its number (RFC 3597).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -273,7 +277,7 @@ pub struct Rrset {
     /// Time to live, in seconds.
     pub ttl: u32,
     /// The values; never empty where an RRset exists.
-    pub values: BTreeSet<RecordValue>,
+    pub values: Values,
 }
 
 impl Rrset {

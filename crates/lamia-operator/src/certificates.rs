@@ -23,8 +23,9 @@ use crate::watch::Change;
 use crate::world::cluster::key_of;
 use crate::world::{Listing, SharedWorld};
 
-/// Certificates that are worked on at once.
-const TURNS: usize = 64;
+/// Certificates that are worked on at once. Each holds a connection to the CA and one to the API server, some 60 KB; more of
+/// them end no sooner, as the servers are busy.
+const TURNS: usize = 32;
 
 /// The certificates of all hosts. Clones share them.
 #[derive(Clone)]

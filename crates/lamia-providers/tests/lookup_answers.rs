@@ -3,7 +3,6 @@
 
 mod support;
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -11,7 +10,7 @@ use hickory_proto::op::ResponseCode as Code;
 use hickory_proto::rr::RecordType as T;
 use lamia_core::delegation::{DsState, ParentAnswer, ServerState, Verdict, ZoneContent};
 use lamia_core::name::{Fqdn, HostName};
-use lamia_core::record::{RecordType, RecordValue, RrsetKey};
+use lamia_core::record::{RecordType, RecordValue, RrsetKey, Values};
 use lamia_providers::error::ErrorKind;
 use lamia_providers::lookup::{Expectation, Expected, Lookup, LookupConfig, NameServer, Propagation};
 use support::{Port, Reply, Script, Server};
@@ -245,7 +244,7 @@ async fn a_cut_that_the_resolver_does_not_know_of_yet_is_followed() {
     assert_eq!(view.servers, [NameServer { name: fqdn("ns1.provider.example"), addresses: vec![lower.ip()] }]);
 }
 
-fn txt(values: &[&str]) -> BTreeSet<RecordValue> {
+fn txt(values: &[&str]) -> Values {
     values.iter().map(|value| RecordValue::txt(value)).collect()
 }
 

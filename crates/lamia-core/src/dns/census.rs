@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::ownership::{self, DELEGATION_LABEL, MARKER_LABEL, Marker, MarkerKind, Whose};
 use super::wanted::Wanted;
 use crate::name::Fqdn;
-use crate::record::{RecordType, RecordValue, Rrset, RrsetKey, ZoneRecords};
+use crate::record::{RecordType, RecordValue, Rrset, RrsetKey, Values, ZoneRecords};
 
 /// The zone, sorted.
 #[derive(Debug, Default)]
@@ -61,13 +61,7 @@ impl Census {
         };
     }
 
-    fn is_ours(
-        &self,
-        wanted: &Wanted,
-        challenges: &BTreeMap<&Fqdn, BTreeSet<RecordValue>>,
-        key: &RrsetKey,
-        rrset: &Rrset,
-    ) -> bool {
+    fn is_ours(&self, wanted: &Wanted, challenges: &BTreeMap<&Fqdn, Values>, key: &RrsetKey, rrset: &Rrset) -> bool {
         if self.types_at(&key.name).any(|types| types.contains(&key.rtype)) {
             return true;
         }
@@ -98,8 +92,8 @@ impl Census {
 }
 
 /// The values that certificates speak of, wanted or not, by name.
-fn challenge_values(wanted: &Wanted) -> BTreeMap<&Fqdn, BTreeSet<RecordValue>> {
-    let mut all: BTreeMap<&Fqdn, BTreeSet<RecordValue>> = BTreeMap::new();
+fn challenge_values(wanted: &Wanted) -> BTreeMap<&Fqdn, Values> {
+    let mut all: BTreeMap<&Fqdn, Values> = BTreeMap::new();
     for (name, values) in wanted.challenges.values().flat_map(|demand| &demand.names) {
         let texts = values.want.iter().chain(&values.gone);
         all.entry(name).or_default().extend(texts.map(|text| RecordValue::txt(text)));

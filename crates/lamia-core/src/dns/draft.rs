@@ -7,7 +7,7 @@ use super::census::Census;
 use super::ownership::{self, Identity, Marker, MarkerKind, delegation_marker_name, marker_name};
 use super::wanted::{Target, Wanted};
 use crate::name::Fqdn;
-use crate::record::{RecordType, RecordValue, Rrset, RrsetKey, ZoneRecords};
+use crate::record::{RecordType, RecordValue, Rrset, RrsetKey, Values, ZoneRecords};
 
 /// Time to live of markers, in seconds.
 pub const MARKER_TTL: u32 = 300;
@@ -195,16 +195,16 @@ impl<'a> Draft<'a> {
 #[derive(Default)]
 struct NameValues {
     subjects: BTreeSet<Subject>,
-    added: BTreeSet<RecordValue>,
-    kept: BTreeSet<RecordValue>,
-    gone: BTreeSet<RecordValue>,
+    added: Values,
+    kept: Values,
+    gone: Values,
 }
 
 impl NameValues {
     fn applied_to(&self, before: Option<&Rrset>) -> Option<Rrset> {
         let standing = before.into_iter().flat_map(|rrset| &rrset.values);
-        let stays = |value: &&RecordValue| self.kept.contains(*value) || !self.gone.contains(*value);
-        let mut values: BTreeSet<RecordValue> = standing.filter(stays).cloned().collect();
+        let stays = |value: &&RecordValue| self.kept.contains(value) || !self.gone.contains(value);
+        let mut values: Values = standing.filter(stays).cloned().collect();
         values.extend(self.added.iter().cloned());
         let ttl = before.map_or(CHALLENGE_TTL, |rrset| rrset.ttl);
         (!values.is_empty()).then_some(Rrset { ttl, values })
@@ -215,7 +215,7 @@ impl NameValues {
 fn with_marker(before: Option<&Rrset>, marker: Option<&Marker>, us: &Identity) -> Option<Rrset> {
     let ours = |value: &RecordValue| ownership::parse_value(value).is_some_and(|marker| marker.identity == *us);
     let standing = before.into_iter().flat_map(|rrset| &rrset.values);
-    let mut values: BTreeSet<RecordValue> = standing.filter(|value| !ours(value)).cloned().collect();
+    let mut values: Values = standing.filter(|value| !ours(value)).cloned().collect();
     let ttl = if values.is_empty() { MARKER_TTL } else { before.map_or(MARKER_TTL, |rrset| rrset.ttl) };
     values.extend(marker.map(Marker::to_value));
     (!values.is_empty()).then_some(Rrset { ttl, values })

@@ -8,7 +8,7 @@ use lamia_core::dns::admit::Subject;
 use lamia_core::dns::safety::SafetyRules;
 use lamia_core::dns::wanted::{ChallengeDemand, Wanted};
 use lamia_core::name::Fqdn;
-use lamia_core::record::{RecordType, RecordValue, RrsetKey};
+use lamia_core::record::{RecordType, RecordValue, RrsetKey, Values};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
@@ -133,13 +133,11 @@ pub(super) fn expectations(wanted: &Wanted, subject: &Subject) -> Vec<(RrsetKey,
 }
 
 fn challenge_expectations(wanted: &Wanted, demand: &ChallengeDemand) -> Vec<(RrsetKey, Expectation)> {
-    let values = |texts: &BTreeSet<String>| -> BTreeSet<RecordValue> {
-        texts.iter().map(|text| RecordValue::txt(text)).collect()
-    };
+    let values = |texts: &BTreeSet<String>| -> Values { texts.iter().map(|text| RecordValue::txt(text)).collect() };
     let mut expected = BTreeMap::new();
     for (name, texts) in &demand.names {
         let others = wanted.challenges.values().filter_map(|other| other.names.get(name));
-        let still_wanted: BTreeSet<RecordValue> = others.flat_map(|other| values(&other.want)).collect();
+        let still_wanted: Values = others.flat_map(|other| values(&other.want)).collect();
         let absent = values(&texts.gone).difference(&still_wanted).cloned().collect();
         let expectation = Expectation::Among { present: values(&texts.want), absent };
         expected.insert(RrsetKey::new(name.clone(), RecordType::Txt), expectation);

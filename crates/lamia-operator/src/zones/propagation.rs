@@ -1,29 +1,27 @@
 //! Asking every authoritative server what it answers, as far as zone workers need to know.
 
-use std::collections::BTreeSet;
-
 use async_trait::async_trait;
 use lamia_core::name::Fqdn;
-use lamia_core::record::{RecordValue, RrsetKey};
+use lamia_core::record::{RrsetKey, Values};
 
 /// What a server should answer for an RRset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expectation {
     /// These values and no others.
-    Exactly(BTreeSet<RecordValue>),
+    Exactly(Values),
     /// At least and at most these, among others; no such RRset, or no such name, lacks them all.
     Among {
         /// Values that must be in the answer.
-        present: BTreeSet<RecordValue>,
+        present: Values,
         /// Values that must not.
-        absent: BTreeSet<RecordValue>,
+        absent: Values,
     },
 }
 
 impl Expectation {
     /// Whether an answer of these values (none for a negative answer) is as expected.
     #[must_use]
-    pub fn is_met(&self, answer: &BTreeSet<RecordValue>) -> bool {
+    pub fn is_met(&self, answer: &Values) -> bool {
         match self {
             Self::Exactly(values) => answer == values,
             Self::Among { present, absent } => present.is_subset(answer) && absent.is_disjoint(answer),

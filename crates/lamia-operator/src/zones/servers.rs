@@ -81,7 +81,7 @@ fn questions(expectation: &Expectation) -> Vec<lookup::Expectation> {
 
 #[cfg(test)]
 mod tests {
-    use lamia_core::record::RecordValue;
+    use lamia_core::record::{RecordValue, Values};
     use lamia_providers::lookup::LookupConfig;
 
     use super::*;
@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn an_expectation_asks_no_more_than_it_needs() {
         let one = |text: &str| [RecordValue::txt(text)].into();
-        let none = std::collections::BTreeSet::new;
+        let none = Values::new;
         let asks = |present, absent| questions(&Expectation::Among { present, absent });
         assert_eq!(asks(none(), none()), []);
         assert_eq!(asks(one("a"), none()), [lookup::Expectation::Contains(one("a"))]);

@@ -1,11 +1,10 @@
 //! Whether a zone's authoritative servers answer with what was written.
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use futures::stream::{self, FuturesUnordered, StreamExt};
 use lamia_core::name::Fqdn;
-use lamia_core::record::{RecordValue, RrsetKey};
+use lamia_core::record::{RrsetKey, Values};
 
 use super::{Lookup, ResponseCode};
 
@@ -25,11 +24,11 @@ pub struct NameServer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expectation {
     /// These values, and perhaps others.
-    Contains(BTreeSet<RecordValue>),
+    Contains(Values),
     /// These values and no others; none at all when empty.
-    Equals(BTreeSet<RecordValue>),
+    Equals(Values),
     /// None of these values.
-    Lacks(BTreeSet<RecordValue>),
+    Lacks(Values),
 }
 
 /// An RRset, and what it should be like.
@@ -115,11 +114,7 @@ impl Lookup {
     }
 
     /// The values that a server has; `None` when it is no authority for the name.
-    async fn values_at(
-        &self,
-        server: &NameServer,
-        key: &RrsetKey,
-    ) -> Result<Option<BTreeSet<RecordValue>>, Unanswered> {
+    async fn values_at(&self, server: &NameServer, key: &RrsetKey) -> Result<Option<Values>, Unanswered> {
         for address in &server.addresses {
             let Ok(answer) = self.authoritative(*address, &key.name, key.rtype).await else { continue };
             let known = matches!(answer.code, ResponseCode::NoError | ResponseCode::NameError);
@@ -137,7 +132,7 @@ impl Lookup {
 struct Unanswered;
 
 impl Expectation {
-    fn is_met_by(&self, values: &BTreeSet<RecordValue>) -> bool {
+    fn is_met_by(&self, values: &Values) -> bool {
         match self {
             Self::Contains(wanted) => wanted.is_subset(values),
             Self::Equals(wanted) => wanted == values,

@@ -62,7 +62,8 @@ struct Inner {
 
 #[derive(Default)]
 struct Index {
-    entries: BTreeMap<String, Entry>,
+    // Boxed, as the nodes of a tree are half empty and an entry is large.
+    entries: BTreeMap<String, Box<Entry>>,
     certificates_listed: bool,
     secrets_listed: bool,
     needs_known: bool,
@@ -297,7 +298,12 @@ impl CertificateController {
         }
         let pasts: Vec<_> = {
             let index = self.lock();
-            index.entries.values().filter(|entry| entry.issuer() == Some(issuer)).filter_map(Entry::past).collect()
+            index
+                .entries
+                .values()
+                .filter(|entry| entry.issuer() == Some(issuer))
+                .filter_map(|entry| entry.past())
+                .collect()
         };
         let histories = pasts.iter().map(|past| History {
             names: &past.names,
