@@ -46,10 +46,14 @@ impl Outward {
         Arc::new(provider::Guarded { outward: self.clone(), kind, provider })
     }
 
-    /// The same account, guarded.
+    /// The same account, guarded. `forgotten` is called whenever the CA says that it does not know the account.
     #[must_use]
-    pub fn account(&self, account: Arc<dyn AcmeAccount>) -> Arc<dyn AcmeAccount> {
-        Arc::new(account::Guarded { outward: self.clone(), account })
+    pub fn account(
+        &self,
+        account: Arc<dyn AcmeAccount>,
+        forgotten: impl Fn() + Send + Sync + 'static,
+    ) -> Arc<dyn AcmeAccount> {
+        Arc::new(account::Guarded { outward: self.clone(), account, forgotten: Box::new(forgotten) })
     }
 
     /// One call to a CA, guarded; for opening an account, which is a call of its own.

@@ -24,7 +24,7 @@ async fn faults_of_the_ca_are_told_and_outlived() {
         return;
     }
     let pebble = PebbleOptions { blocked_domains: vec![BLOCKED.to_owned()], ..PebbleOptions::default() };
-    let setup = Setup::new(StageOptions { gateway: false, pebble, ..StageOptions::default() }).await;
+    let mut setup = Setup::new(StageOptions { gateway: false, pebble, ..StageOptions::default() }).await;
     setup.apply_provider(&[]).await;
     setup.apply_zone(ZONE, json!([{"namespaces": {"all": true}}])).await;
     let limit = json!({"type": "urn:ietf:params:acme:error:rateLimited", "detail": "too many", "status": 429});
@@ -42,6 +42,7 @@ async fn faults_of_the_ca_are_told_and_outlived() {
     );
     setup.at_rest(ZONE).await;
     println!("after all of them, no challenge is left in DNS");
+    forgetful(&mut setup).await;
     setup.end().await;
 }
 
@@ -136,6 +137,17 @@ async fn down_from_the_start(setup: &Setup) {
     moody.calm();
     host_is(&setup.stage.admin, DEMO_NAMESPACE, name, "Ready", "True", "Ready").await;
     println!("it answers: Ready");
+}
+
+/// Pebble keeps accounts in memory: after a restart it knows none.
+async fn forgetful(setup: &mut Setup) {
+    setup.stage.pebble.stop();
+    setup.stage.pebble.resume().await.expect("Pebble starts again");
+    let (name, began) = ("after", Instant::now());
+    setup.apply_host(DEMO_NAMESPACE, name, json!({"host": format!("{name}.{ZONE}")})).await;
+    host_is(&setup.stage.admin, DEMO_NAMESPACE, name, "Ready", "True", "Ready").await;
+    println!("the CA forgot the account: another is open, and the host Ready, after {:?}", began.elapsed());
+    setup.at_rest(ZONE).await;
 }
 
 /// Not a fault that ends: somebody must choose another name or another issuer.

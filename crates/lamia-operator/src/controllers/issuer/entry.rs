@@ -4,16 +4,21 @@
 //! |---|---|
 //! | nothing but the status | stays |
 //! | the spec or a credential | stays in use until the new one is open; it goes on where that fails |
+//! | the CA says that it does not know it | goes; a new one is opened, if that did not happen within the hour |
 //! | the spec names another directory, or what is not supported | goes at once: it is not what is asked for any more |
 
 use std::sync::Arc;
 
+use jiff::{SignedDuration, Timestamp};
 use lamia_api::issuer::{ACMEIssuer, ACMEIssuerSpec, ACMEIssuerStatus};
 use lamia_core::host::reason::{Because, CertificateReason};
 use lamia_providers::acme::AcmeAccount;
 
 use super::report::{Trouble, supported};
 use crate::issuance::Issuer;
+
+/// A CA that forgets an account again within this time is not asked for another one.
+const FORGETS_AT_MOST: SignedDuration = SignedDuration::from_hours(1);
 
 /// One ACMEIssuer.
 #[derive(Clone)]
@@ -34,6 +39,8 @@ pub(super) struct Entry {
     pub(super) revision: u64,
     /// The revision that `account` was opened for.
     opened: Option<u64>,
+    /// When the CA last forgot an account of this issuer.
+    forgotten: Option<Timestamp>,
 }
 
 impl Entry {
@@ -51,9 +58,17 @@ impl Entry {
                 entry.open_anew();
                 entry
             }
-            None => {
-                Self { generation, spec, status, account: None, trouble: None, failures: 0, revision: 0, opened: None }
-            }
+            None => Self {
+                generation,
+                spec,
+                status,
+                account: None,
+                trouble: None,
+                failures: 0,
+                revision: 0,
+                opened: None,
+                forgotten: None,
+            },
         }
     }
 
@@ -61,6 +76,19 @@ impl Entry {
     pub(super) fn open_anew(&mut self) {
         self.revision += 1;
         (self.trouble, self.failures) = (None, 0);
+    }
+
+    /// The CA does not know the account of this URI. Says whether another one is to be opened: not if it was another account
+    /// than the one in use, and not soon after the last time (what follows then is the certificates' own, slower pace).
+    pub(super) fn forgotten(&mut self, uri: &str, now: Timestamp) -> bool {
+        let is_ours = self.account.as_ref().is_some_and(|account| account.uri() == uri);
+        let is_again = self.forgotten.is_some_and(|before| now.duration_since(before) < FORGETS_AT_MOST);
+        if !is_ours || is_again {
+            return false;
+        }
+        (self.account, self.forgotten) = (None, Some(now));
+        self.open_anew();
+        true
     }
 
     /// Whether the account in use was opened for what is there now.
@@ -175,6 +203,22 @@ mod tests {
             let because = entry.issuer("ca").err().expect("no account");
             assert_eq!(because.reason, CertificateReason::IssuerNotReady);
         }
+    }
+
+    #[test]
+    fn an_account_that_the_ca_forgot_is_opened_anew_once_an_hour() {
+        let old = account();
+        let (mut entry, now) = (open(&old), Timestamp::UNIX_EPOCH);
+        assert!(!entry.forgotten("https://ca.example/account/older", now) && is_used(&entry, &old), "not this one");
+        assert!(entry.forgotten(old.uri(), now) && entry.issuer("ca").is_err());
+        assert!(!entry.forgotten(old.uri(), now), "many certificates hear it at once");
+
+        let new = account();
+        entry.came_to(entry.revision, Ok(new.clone()));
+        assert!(entry.is_open());
+        let soon = now + FORGETS_AT_MOST - SignedDuration::from_secs(1);
+        assert!(!entry.forgotten(new.uri(), soon) && is_used(&entry, &new), "no account after another");
+        assert!(entry.forgotten(new.uri(), now + FORGETS_AT_MOST));
     }
 
     #[test]

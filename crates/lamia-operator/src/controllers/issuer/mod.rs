@@ -1,7 +1,8 @@
 //! ACMEIssuer → an account at the CA that can be used, and what is left of its budgets.
 //!
 //! The account's key is stored before the account is opened, so no account is ever lost. An account that is open stays
-//! in use until another one is (`entry`); a CA that can't be reached is tried again with growing pauses.
+//! in use until another one is (`entry`); a CA that can't be reached is tried again with growing pauses. An account that
+//! the CA has forgotten is opened anew with the same key, once an hour at most.
 
 mod entry;
 mod key;
@@ -161,7 +162,21 @@ impl IssuerController {
         let opened = self.outward.acme("open_account", acme::open(config)).await;
         let account = opened.map_err(|error| Trouble::at_the_ca(name, &error))?;
         tracing::info!(issuer = name, account = account.uri(), "ACME account is open");
-        Ok(self.outward.account(account))
+        let (this, name, uri) = (self.clone(), name.to_owned(), account.uri().to_owned());
+        Ok(self.outward.account(account, move || this.forgotten(&name, &uri)))
+    }
+
+    /// The CA does not know the account any more: it is opened anew, unless that was done a short while ago.
+    fn forgotten(&self, name: &str, uri: &str) {
+        let is_news = self.known.lock().get_mut(name).is_some_and(|entry| entry.forgotten(uri, self.clock.now()));
+        if is_news {
+            tracing::warn!(
+                issuer = name,
+                account = uri,
+                "the CA does not know the account any more; it is opened anew"
+            );
+            self.queue.add(name.to_owned());
+        }
     }
 }
 
