@@ -54,15 +54,19 @@ fn hears(talk: &mut impl Iterator<Item = std::io::Result<String>>, words: &str) 
     panic!("ended without saying {words:?}:\n{}", heard.join("\n"));
 }
 
-/// The processes whose environment names something below the directory.
-fn servers_on(directory: &Path) -> Vec<String> {
+/// The processes whose environment names something below the directory, with their names.
+fn servers_on(directory: &Path) -> Vec<(i32, String)> {
     let mark = format!("LAMIA_STAGE_DIRECTORY={}/", directory.canonicalize().expect("there").display());
     let processes = fs::read_dir("/proc").expect("Linux").flatten().map(|entry| entry.path());
     let ours = processes.filter(|process| {
         fs::read(process.join("environ"))
             .is_ok_and(|it| it.split(|byte| *byte == 0).any(|line| line.starts_with(mark.as_bytes())))
     });
-    ours.map(|process| fs::read_to_string(process.join("comm")).unwrap_or_default()).collect()
+    let named = ours.filter_map(|process| {
+        let pid = process.file_name()?.to_str()?.parse().ok()?;
+        Some((pid, fs::read_to_string(process.join("comm")).ok()?.trim().to_owned()))
+    });
+    named.collect()
 }
 
 fn interrupt(sandbox: &Child) {
@@ -91,7 +95,7 @@ fn a_story_is_played_to_its_end_and_found_again() {
     assert_eq!(second["steps"], serde_json::json!([]), "nothing was waited for: {stderr}");
     let roots = fs::read_to_string(state.path().join("roots.pem")).expect("a bundle");
     assert_eq!(roots.matches("BEGIN CERTIFICATE").count(), 2);
-    assert_eq!(servers_on(state.path()), [""; 0]);
+    assert_eq!(servers_on(state.path()), []);
 }
 
 #[test]
@@ -120,7 +124,24 @@ fn a_running_sandbox_is_spoken_to_from_elsewhere_and_stopped_by_ctrl_c() {
     interrupt(&sandbox);
     hears(&mut talk, "is stopped");
     assert_eq!(sandbox.wait().expect("ends").code(), Some(130));
-    assert_eq!(servers_on(state.path()), [""; 0]);
+    assert_eq!(servers_on(state.path()), []);
+}
+
+#[test]
+fn a_server_that_dies_is_named_and_the_others_are_stopped() {
+    if !can_play() {
+        return;
+    }
+    let state = tempfile::tempdir().expect("a directory");
+    let mut sandbox = lamia(state.path(), &[]).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("starts");
+    let mut talk = BufReader::new(sandbox.stderr.take().expect("piped")).lines();
+    hears(&mut talk, "sandbox delegate democluster.net");
+    let (pebble, _) = servers_on(state.path()).into_iter().find(|(_, name)| name == "pebble").expect("runs");
+    kill(Pid::from_raw(pebble), Signal::SIGKILL).expect("sent");
+    hears(&mut talk, "pebble ended by itself");
+    hears(&mut talk, "start the sandbox again");
+    assert_eq!(sandbox.wait().expect("ends").code(), Some(1));
+    assert_eq!(servers_on(state.path()), []);
 }
 
 #[test]
@@ -137,5 +158,5 @@ fn ctrl_c_while_everything_starts_leaves_nothing_behind() {
     }
     interrupt(&sandbox);
     assert_eq!(sandbox.wait().expect("ends").code(), Some(130));
-    assert_eq!(servers_on(state.path()), [""; 0]);
+    assert_eq!(servers_on(state.path()), []);
 }

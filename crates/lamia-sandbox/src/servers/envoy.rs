@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::binary::Binary;
 use super::directory::{Directory, write_private};
 use super::process::{Launch, Process};
+use super::vigil::Watched;
 use super::{http_client, loopback};
 
 /// How an Envoy is started.
@@ -134,6 +135,11 @@ impl Envoy {
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
         self.process.pid()
+    }
+
+    /// What is to be watched while it runs.
+    pub(crate) fn watched(&self) -> Option<Watched> {
+        self.process.watched()
     }
 }
 

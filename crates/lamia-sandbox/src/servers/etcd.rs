@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::binary::Binary;
 use super::directory::Directory;
 use super::process::{Launch, Process};
+use super::vigil::Watched;
 use super::{http_client, loopback};
 
 /// How an etcd is started.
@@ -63,5 +64,10 @@ impl Etcd {
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
         self.process.pid()
+    }
+
+    /// What is to be watched while it runs.
+    pub(crate) fn watched(&self) -> Option<Watched> {
+        self.process.watched()
     }
 }

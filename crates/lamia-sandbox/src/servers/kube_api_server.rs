@@ -18,6 +18,7 @@ use super::gate::{Gate, Upstream};
 use super::kube_config::Access;
 use super::process::{Launch, Process};
 use super::tls_pair::TlsPair;
+use super::vigil::Watched;
 use super::{Etcd, EtcdOptions, http_client_trusting, loopback};
 
 /// The user whom everything is allowed, by its group `system:masters`.
@@ -160,6 +161,11 @@ impl KubeApiServer {
     #[must_use]
     pub fn pids(&self) -> (Option<u32>, Option<u32>) {
         (self.process.pid(), self.etcd.pid())
+    }
+
+    /// What is to be watched while it runs: the server and its store.
+    pub(crate) fn watched(&self) -> [Option<Watched>; 2] {
+        [self.etcd.watched(), self.process.watched()]
     }
 
     /// Ends the API server: connections are refused, watches are cut. etcd keeps everything.

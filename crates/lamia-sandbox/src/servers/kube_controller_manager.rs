@@ -8,6 +8,7 @@ use super::binary::Binary;
 use super::directory::Directory;
 use super::process::{Launch, Process};
 use super::tls_pair::TlsPair;
+use super::vigil::Watched;
 use super::{KubeApiServer, http_client_trusting, loopback};
 
 /// What needs no value of ours.
@@ -55,5 +56,10 @@ impl KubeControllerManager {
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
         self.process.pid()
+    }
+
+    /// What is to be watched while it runs.
+    pub(crate) fn watched(&self) -> Option<Watched> {
+        self.process.watched()
     }
 }

@@ -29,6 +29,7 @@ mod process;
 mod relay;
 mod served_zone;
 mod tls_pair;
+mod vigil;
 
 pub use backend::Backend;
 pub use binary::{Binary, MissingBinary, cache_directory};
@@ -44,9 +45,11 @@ pub use parent_zone::{ParentZone, ParentZoneOptions};
 pub use pebble::{Pebble, PebbleOptions};
 pub use power_dns::{PowerDns, PowerDnsOptions};
 pub use served_zone::{ServedZone, TsigKey};
+pub use vigil::Vigil;
 
 pub(crate) use directory::write_private;
 pub(crate) use process::end_leftovers_below;
+pub(crate) use vigil::Watched;
 
 /// A client for the servers' HTTP interfaces, with rustls on ring.
 pub(crate) fn http_client() -> anyhow::Result<reqwest::Client> {

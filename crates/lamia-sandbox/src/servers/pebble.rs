@@ -16,6 +16,7 @@ use super::directory::Directory;
 use super::gate::Upstream;
 use super::process::{Launch, Process};
 use super::tls_pair::TlsPair;
+use super::vigil::Watched;
 use super::{http_client_trusting, loopback};
 
 /// How a Pebble is started.
@@ -134,6 +135,11 @@ impl Pebble {
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
         self.process.pid()
+    }
+
+    /// What is to be watched while it runs.
+    pub(crate) fn watched(&self) -> Option<Watched> {
+        self.process.watched()
     }
 
     /// Sets the renewal information (RFC 9773) of a certificate: the document that the CA gives from now on, unchecked.

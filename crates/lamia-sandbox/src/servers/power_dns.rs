@@ -17,6 +17,7 @@ use super::directory::Directory;
 use super::exchange::ask;
 use super::gate::Upstream;
 use super::process::{Launch, Process};
+use super::vigil::Watched;
 use super::{http_client, loopback};
 
 /// Where packagers put the schema. A slim container image has no documentation directories, so those come last.
@@ -106,6 +107,11 @@ impl PowerDns {
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
         self.process.pid()
+    }
+
+    /// What is to be watched while it runs.
+    pub(crate) fn watched(&self) -> Option<Watched> {
+        self.process.watched()
     }
 
     /// Ends the server; its zones stay.

@@ -30,6 +30,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 use super::directory::Directory;
+use super::vigil::Watched;
 
 /// The environment variable by which a process of ours is known again.
 const MARK: &str = "LAMIA_STAGE_DIRECTORY";
@@ -201,6 +202,11 @@ impl Process {
         self.child.as_ref().map(Child::id)
     }
 
+    /// What is to be watched while it runs.
+    pub(crate) fn watched(&self) -> Option<Watched> {
+        self.pid().map(|pid| Watched { name: self.launch.name, pid, log: self.log.clone() })
+    }
+
     /// Where the process writes its files.
     pub(crate) fn directory(&self) -> &Directory {
         &self.directory
@@ -302,7 +308,7 @@ fn spawn(command: Command) -> Started {
 }
 
 /// The last lines of a file.
-fn tail(path: &Path) -> io::Result<String> {
+pub(super) fn tail(path: &Path) -> io::Result<String> {
     let mut file = File::open(path)?;
     let length = file.metadata()?.len();
     file.seek(SeekFrom::Start(length.saturating_sub(LOG_TAIL)))?;

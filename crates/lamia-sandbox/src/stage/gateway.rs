@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use kube::Client;
 
 use super::{DEMO_NAMESPACE, GATEWAY_NAMESPACE, Places};
-use crate::servers::{Backend, Envoy, EnvoyOptions};
+use crate::servers::{Backend, Envoy, EnvoyOptions, Watched};
 use crate::translator::{BackendKey, GatewayFeeder, Key, Surroundings};
 
 /// The port of the shop's Service.
@@ -20,7 +20,7 @@ pub struct Gateway {
     http: u16,
     https: u16,
     feeder: GatewayFeeder,
-    _envoy: Envoy,
+    envoy: Envoy,
     _shops: Vec<Backend>,
 }
 
@@ -45,7 +45,7 @@ impl Gateway {
             secrets_directory: envoy.files().secrets(),
         };
         let feeder = GatewayFeeder::start(client, surroundings, envoy.files().clone());
-        Ok(Self { address, http, https, feeder, _envoy: envoy, _shops: shops })
+        Ok(Self { address, http, https, feeder, envoy, _shops: shops })
     }
 
     /// Its public address.
@@ -64,6 +64,11 @@ impl Gateway {
     #[must_use]
     pub fn http(&self) -> SocketAddr {
         SocketAddr::from((self.address, self.http))
+    }
+
+    /// What is to be watched while it runs.
+    pub(crate) fn watched(&self) -> Option<Watched> {
+        self.envoy.watched()
     }
 
     /// What of the cluster's Gateways it does not serve as asked.

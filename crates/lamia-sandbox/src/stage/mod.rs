@@ -27,7 +27,7 @@ pub use self::gateway::Gateway;
 use crate::resolver::{Resolver, ResolverOptions};
 use crate::servers::{
     Binary, KubeApiServer, KubeApiServerOptions, KubeControllerManager, MissingBinary, ParentZone, ParentZoneOptions,
-    Pebble, PebbleOptions, PowerDns, PowerDnsOptions, loopback,
+    Pebble, PebbleOptions, PowerDns, PowerDnsOptions, Vigil, loopback,
 };
 use crate::{definitions, manifests};
 
@@ -109,7 +109,7 @@ pub struct Stage {
     /// Everything is allowed to this client.
     pub admin: Client,
     resolver: Resolver,
-    _controllers: Option<KubeControllerManager>,
+    controllers: Option<KubeControllerManager>,
     dns_port: u16,
     deletion_grace: Duration,
 }
@@ -152,11 +152,20 @@ impl Stage {
             api,
             admin,
             resolver,
-            _controllers: controllers,
+            controllers,
             dns_port: places.dns_port,
             deletion_grace: options.deletion_grace,
         };
         Ok(stage)
+    }
+
+    /// Everything that must not end before the stage does.
+    #[must_use]
+    pub fn vigil(&self) -> Vigil {
+        let controllers = self.controllers.as_ref().and_then(KubeControllerManager::watched);
+        let gateway = self.gateway.as_ref().and_then(Gateway::watched);
+        let others = [self.pebble.watched(), self.power_dns.watched(), controllers, gateway];
+        Vigil::over(self.api.watched().into_iter().chain(others))
     }
 
     /// What the operator is started with here.

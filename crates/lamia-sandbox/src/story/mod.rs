@@ -33,7 +33,7 @@ pub use self::told::{Standing, StepTime};
 pub use self::visit::Visit;
 use crate::control::{Control, Registrar, Request};
 use crate::manifests;
-use crate::servers::write_private;
+use crate::servers::{Vigil, write_private};
 use crate::stage::{DEMO_NAMESPACE, HOST, NAME_SERVERS, NAMESPACE, Stage, StageOptions, ZONE};
 use crate::state::State;
 
@@ -138,6 +138,12 @@ impl Play {
     #[must_use]
     pub fn directory(&self) -> &Path {
         self.state.directory()
+    }
+
+    /// The servers of the stage, to hear when one of them ends.
+    #[must_use]
+    pub fn vigil(&self) -> Vigil {
+        self.stage.vigil()
     }
 
     /// Who can be asked to delegate a zone while [`Play::story`] or [`Play::go_on`] runs.

@@ -139,7 +139,7 @@ impl Sandbox {
         ));
         output::talk(&format!("  export KUBECONFIG={}\n", kubeconfig.display()));
         let person = if self.once { Person::Played } else { Person::Real };
-        let registrar = play.registrar();
+        let (registrar, vigil) = (play.registrar(), play.vigil());
         let mut keyboard = Keyboard::listen(person);
         let figures = {
             let story = play.story(person, |scene| view.borrow_mut().tell(scene));
@@ -156,6 +156,7 @@ impl Sandbox {
             };
             tokio::select! {
                 figures = story => figures,
+                error = vigil.first_to_end() => Err(dead(&error)),
                 () = enter => unreachable!("the keyboard is listened to for ever"),
             }
         };
@@ -166,7 +167,10 @@ impl Sandbox {
             return play.end().await;
         }
         output::talk(&where_to_go_on(&play.visit().await?, &kubeconfig.display().to_string()));
-        play.go_on(|scene| view.borrow_mut().tell(scene)).await
+        tokio::select! {
+            ended = play.go_on(|scene| view.borrow_mut().tell(scene)) => ended,
+            error = vigil.first_to_end() => Err(dead(&error)),
+        }
     }
 
     fn print(&self, figures: &Figures) -> Result<()> {
@@ -226,6 +230,11 @@ fn log_to(state: &State) -> Result<()> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(Mutex::new(file));
     log.try_init().map_err(|error| anyhow::anyhow!("can't log: {error}"))
+}
+
+/// A server that died takes the story with it; what it had written is there.
+fn dead(error: &anyhow::Error) -> anyhow::Error {
+    Failure::new(format!("{error:#}"), "start the sandbox again: it goes on where it was; --reset begins anew").into()
 }
 
 fn in_words(error: StateError) -> anyhow::Error {
