@@ -5,8 +5,11 @@
 //! Whether a CRD's schema is structural is not decided here: what can't be read is taken as "anything".
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
+
+use crate::validate::Checks;
 
 /// The JSON type of a place.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -81,6 +84,18 @@ pub struct Schema {
     /// The schema as it was given, without `properties`, `items`, `additionalProperties` and what is read above: the rules on
     /// values (`enum`, `pattern`, `maximum`, `required`, `allOf`, `x-kubernetes-validations`, …), and `description`.
     pub rules: serde_json::Map<String, Value>,
+    /// The rules made ready, at first use.
+    pub(crate) ready: Ready,
+}
+
+/// What follows from [`Schema::rules`], so it makes no difference to what a schema is.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Ready(OnceLock<Arc<Checks>>);
+
+impl PartialEq for Ready {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 impl Schema {
@@ -107,7 +122,13 @@ impl Schema {
             nullable: flag("nullable"),
             default: given.get("default").cloned(),
             rules: given.iter().filter(|(key, _)| !READ.contains(&key.as_str())).map(own).collect(),
+            ready: Ready::default(),
         }
+    }
+
+    /// The rules on values, made ready once.
+    pub(crate) fn checks(&self) -> &Checks {
+        self.ready.0.get_or_init(|| Checks::of(self))
     }
 
     /// A place that takes whatever comes and keeps it.

@@ -12,6 +12,24 @@ pub fn invalid(field: impl Into<String>, value: &Value, detail: &str) -> Cause {
     cause("FieldValueInvalid", field, format!("Invalid value: {}: {detail}", printed(value)))
 }
 
+/// An object or a list is wrong as a whole: it is not printed.
+#[must_use]
+pub fn invalid_whole(field: impl Into<String>, detail: &str) -> Cause {
+    cause("FieldValueInvalid", field, format!("Invalid value: {detail}"))
+}
+
+/// An object or a list is there twice: it is not printed.
+#[must_use]
+pub fn duplicate_whole(field: impl Into<String>) -> Cause {
+    cause("FieldValueDuplicate", field, "Duplicate value".to_owned())
+}
+
+/// The same for a value that is printed already.
+#[must_use]
+pub fn invalid_printed(field: impl Into<String>, value: &str, detail: &str) -> Cause {
+    cause("FieldValueInvalid", field, format!("Invalid value: {value}: {detail}"))
+}
+
 /// The value is a text and wrong.
 #[must_use]
 pub fn invalid_text(field: impl Into<String>, value: &str, detail: &str) -> Cause {
@@ -99,15 +117,14 @@ pub fn printed(value: &Value) -> String {
     }
 }
 
-/// A number as Go's `%v` prints it: the shortest form, with an exponent from 10²¹ on and below 10⁻⁴.
+/// A number as Go's `%v` prints it: whole ones of 64 bits as they are, others with an exponent from 10⁶ on and below 10⁻⁴.
 #[must_use]
 pub fn number_text(number: &Number) -> String {
-    if number.is_i64() || number.is_u64() {
+    if number.is_i64() {
         return number.to_string();
     }
     let value = number.as_f64().unwrap_or_default();
-    let size = value.abs();
-    if size == 0.0 || (1e-4..1e21).contains(&size) {
+    if value == 0.0 || (1e-4..1e6).contains(&value.abs()) {
         return value.to_string();
     }
     let text = format!("{value:e}");

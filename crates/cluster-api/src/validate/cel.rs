@@ -1,0 +1,274 @@
+//! CEL rules (`x-kubernetes-validations`): compiled once, asked of every new object.
+//!
+//! The language is the `cel` crate's with Kubernetes' functions from `kube-cel`; what the rules see and what is said when they do not hold
+//! is Kubernetes' (`apiextensions-apiserver/pkg/apiserver/schema/cel/validation.go`). There is no type checker and no budget at
+//! run time: a rule can do no more than go through the object, and what a definition may ask is bounded when it is created.
+
+use kube_cel::KubeCelExt;
+use kube_cel::cel::{Context, ExecutionError, Program, Value as CelValue};
+use serde_json::{Map, Value};
+
+use super::causes;
+use super::correlate::Old;
+use super::path::{Path, Step};
+use crate::error::Cause;
+use crate::schema::{Schema, Type};
+
+mod convert;
+mod names;
+mod types;
+
+thread_local! {
+    /// The functions of the language: a few hundred entries, made once a thread because they can't be shared.
+    static FUNCTIONS: Context<'static> = types::with_types(Context::default().with_all());
+}
+
+/// How deep an expression may be nested, and how many operators it may have: the parser and the interpreter recurse.
+const DEEPEST: usize = 96;
+const LONGEST: usize = 16 * 1024;
+
+/// One rule.
+#[derive(Debug)]
+pub(crate) struct Rule {
+    /// The compiled rule, or why it can't be.
+    pub(crate) program: Result<Program, String>,
+    /// Whether it compares with the old value.
+    pub(crate) uses_old: bool,
+    optional_old: bool,
+    text: String,
+    message: String,
+    message_program: Option<Program>,
+    reason: String,
+    field: String,
+}
+
+impl Rule {
+    /// The rules of a schema.
+    pub(super) fn of(rules: &Map<String, Value>) -> Vec<Self> {
+        let given = rules.get("x-kubernetes-validations").and_then(Value::as_array);
+        given.into_iter().flatten().map(Self::read).collect()
+    }
+
+    fn read(given: &Value) -> Self {
+        let text = |key: &str| given.get(key).and_then(Value::as_str).unwrap_or_default().trim().to_owned();
+        let program = compile(&text("rule"));
+        let uses_old = program.as_ref().is_ok_and(|it| it.references().has_variable("oldSelf"));
+        let message = text("messageExpression");
+        Self {
+            uses_old,
+            optional_old: given.get("optionalOldSelf").and_then(Value::as_bool).unwrap_or_default(),
+            text: text("rule"),
+            message: text("message"),
+            message_program: if message.is_empty() { None } else { compile(&message).ok() },
+            reason: text("reason"),
+            field: names::field_path(&text("fieldPath")),
+            program,
+        }
+    }
+
+    /// What it is called where it went wrong.
+    fn name(&self) -> &str {
+        if self.message.is_empty() { &self.text } else { &self.message }
+    }
+}
+
+/// Compiles an expression.
+///
+/// # Errors
+/// What is wrong with it, in the compiler's words.
+pub(crate) fn compile(text: &str) -> Result<Program, String> {
+    if text.len() > LONGEST || depth(text) > DEEPEST {
+        return Err("expression is too long or nested too deeply".to_owned());
+    }
+    Program::compile(text).map_err(|it| it.to_string())
+}
+
+/// A bound on how deep the expression's tree can be: brackets within brackets, and signs one after the other.
+fn depth(text: &str) -> usize {
+    let (mut open, mut deepest, mut signs, mut quote) = (0_usize, 0, 0_usize, None);
+    for it in text.chars() {
+        match (quote, it) {
+            (Some(end), it) if end == it => quote = None,
+            (Some(_), _) => {}
+            (None, '\'' | '"') => quote = Some(it),
+            (None, '(' | '[' | '{') => open += 1,
+            (None, ')' | ']' | '}') => open = open.saturating_sub(1),
+            (None, '!' | '-' | '+' | '*' | '/' | '%' | '?' | '.') => signs += 1,
+            _ => {}
+        }
+        deepest = deepest.max(open);
+    }
+    deepest.max(signs / 4)
+}
+
+/// Asks all rules of a value and of what is below it.
+pub(super) fn check(value: &Value, old: Option<&Value>, schema: &Schema, wrong: &mut Vec<Cause>) {
+    if schema.checks().rules_below {
+        let place = Place { node: schema, path: &Path::ROOT, old: Old::of(old), same_above: false };
+        FUNCTIONS.with(|functions| Walk { functions, wrong }.value(value, &place));
+    }
+}
+
+struct Walk<'a> {
+    functions: &'a Context<'static>,
+    wrong: &'a mut Vec<Cause>,
+}
+
+/// Where the walk is.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    node: &'a Schema,
+    path: &'a Path<'a>,
+    old: Old<'a>,
+    same_above: bool,
+}
+
+impl Walk<'_> {
+    fn value(&mut self, value: &Value, place: &Place<'_>) {
+        let checks = place.node.checks();
+        if !checks.rules_below || value.is_null() {
+            return;
+        }
+        if !checks.validations.is_empty() {
+            self.rules(value, &checks.validations, place);
+        }
+        match value {
+            Value::Array(list) => self.elements(value, list, place),
+            Value::Object(fields) => self.fields(value, fields, place),
+            _ => {}
+        }
+    }
+
+    fn elements(&mut self, value: &Value, list: &[Value], place: &Place<'_>) {
+        let Some(node) = place.node.items.as_deref() else { return };
+        let same_above = place.same_above || place.old.is_same(value);
+        for (at, it) in list.iter().enumerate() {
+            let path = place.path.then(Step::Index(at));
+            let old = place.old.element(it, place.node);
+            self.value(it, &Place { node, path: &path, old, same_above: same_above && old.value().is_none() });
+        }
+    }
+
+    fn fields(&mut self, value: &Value, fields: &Map<String, Value>, place: &Place<'_>) {
+        let same_above = place.same_above || place.old.is_same(value);
+        for (name, it) in fields {
+            let (step, found) = match place.node.properties.get(name) {
+                Some(known) => (Step::Field(name), Some(known)),
+                None => (Step::Key(name), place.node.additional.as_deref()),
+            };
+            let Some(node) = found else { continue };
+            let path = place.path.then(step);
+            let old = place.old.field(name, place.node);
+            self.value(it, &Place { node, path: &path, old, same_above: same_above && old.value().is_none() });
+        }
+    }
+
+    fn rules(&mut self, value: &Value, rules: &[Rule], place: &Place<'_>) {
+        let mut context = self.functions.new_inner_scope();
+        context.add_variable_from_value("self", convert::value(value, place.node, self.functions));
+        let old = place.old.value().filter(|it| !it.is_null());
+        let old = if rules.iter().any(|it| it.uses_old) { old } else { None };
+        let old = old.map(|it| convert::value(it, place.node, self.functions));
+        let ratcheted = place.same_above || place.old.is_same(value);
+        for rule in rules {
+            if rule.uses_old && old.is_none() && !rule.optional_old {
+                continue;
+            }
+            if rule.uses_old {
+                let given = if rule.optional_old {
+                    convert::optional(old.clone())
+                } else {
+                    old.clone().unwrap_or(CelValue::Null)
+                };
+                context.add_variable_from_value("oldSelf", given);
+            }
+            if let Some(cause) = rule.ask(value, &context, place)
+                && (rule.uses_old || !ratcheted || rule.program.is_err())
+            {
+                self.wrong.push(cause);
+            }
+        }
+    }
+}
+
+impl Rule {
+    /// What is wrong with the value by this rule.
+    fn ask(&self, value: &Value, context: &Context<'_>, place: &Place<'_>) -> Option<Cause> {
+        let of_type = |detail: &str| Some(causes::invalid_text(place.path.bracketed(), type_word(place.node), detail));
+        let program = match &self.program {
+            Ok(program) => program,
+            Err(words) => return of_type(&format!("rule compile error: {words}")),
+        };
+        match program.execute(context) {
+            Ok(CelValue::Bool(true)) => None,
+            Ok(_) => Some(self.broken(value, context, place)),
+            Err(error) => of_type(&match words(&error) {
+                words if words.starts_with("no such overload") => format!(
+                    "'{words}': call arguments did not match a supported operator, function or macro signature for rule: {}",
+                    self.name()
+                ),
+                words => format!("{words} evaluating rule: {}", self.name()),
+            }),
+        }
+    }
+
+    fn broken(&self, value: &Value, context: &Context<'_>, place: &Place<'_>) -> Cause {
+        let said = self.message_program.as_ref().and_then(|it| match it.execute(context) {
+            Ok(CelValue::String(text)) => Some(text.trim().to_owned()),
+            _ => None,
+        });
+        let said = said.filter(|it| !it.is_empty() && it.len() <= 5 * 1024 && !it.contains('\n'));
+        let detail = said.unwrap_or_else(|| {
+            if self.message.is_empty() { format!("failed rule: {}", self.text) } else { self.message.clone() }
+        });
+        let field = match (place.path.is_root(), self.field.as_str()) {
+            (_, "") => place.path.bracketed(),
+            (true, field) => field.to_owned(),
+            (false, field) => format!("{}.{field}", place.path.bracketed()),
+        };
+        let whole = matches!(place.node.kind, Type::Object | Type::Array);
+        match self.reason.as_str() {
+            "FieldValueForbidden" => causes::forbidden(field, &detail),
+            "FieldValueRequired" => causes::required(field, &detail),
+            "FieldValueDuplicate" if whole => causes::duplicate_whole(field),
+            "FieldValueDuplicate" => causes::duplicate(field, value),
+            _ if whole => causes::invalid_whole(field, &detail),
+            _ => causes::invalid(field, value, &detail),
+        }
+    }
+}
+
+/// What went wrong, in the words of Go's interpreter.
+fn words(error: &ExecutionError) -> String {
+    match error {
+        ExecutionError::NoSuchKey(key) => format!("no such key: {key}"),
+        ExecutionError::DivisionByZero(_) => "division by zero".to_owned(),
+        ExecutionError::RemainderByZero(_) => "modulus by zero".to_owned(),
+        ExecutionError::Overflow(..) => "integer overflow".to_owned(),
+        ExecutionError::IndexOutOfBounds(CelValue::Int(at)) => format!("index out of bounds: {at}"),
+        ExecutionError::FunctionError { function, .. } if function == "quantity" => {
+            "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'".to_owned()
+        }
+        ExecutionError::FunctionError { message, .. } => message.clone(),
+        ExecutionError::NoSuchOverload
+        | ExecutionError::UnsupportedBinaryOperator(..)
+        | ExecutionError::UnsupportedUnaryOperator(..)
+        | ExecutionError::ValuesNotComparable(..)
+        | ExecutionError::UnexpectedType { .. }
+        | ExecutionError::UnsupportedTargetType { .. }
+        | ExecutionError::NotSupportedAsMethod { .. } => "no such overload".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+fn type_word(schema: &Schema) -> &'static str {
+    match schema.kind {
+        Type::Any => "",
+        Type::Object => "object",
+        Type::Array => "array",
+        Type::String => "string",
+        Type::Integer => "integer",
+        Type::Number => "number",
+        Type::Boolean => "boolean",
+    }
+}
