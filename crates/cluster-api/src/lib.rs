@@ -11,6 +11,9 @@
 //! | [`builtin`] | the kinds that are there from the start | none |
 //! | [`crd`] | CustomResourceDefinitions: read, checked, accepted | none |
 //! | [`error`] | the `Status` that a refused request is answered with | none |
+//! | [`go`] | how Go prints values, for messages | none |
+//! | [`managed`] | who owns which field: server-side apply, `managedFields` | none |
+//! | [`patch`] | what a JSON patch, merge patch or strategic merge patch makes of an object | none |
 //! | [`schema`] | what a kind's objects look like: types, lists, defaults | none |
 //! | [`selector`] | label and field selectors | none |
 //! | [`source`] | time and randomness, handed in | none |
@@ -21,6 +24,9 @@
 pub mod builtin;
 pub mod crd;
 pub mod error;
+pub mod go;
+pub mod managed;
+pub mod patch;
 pub mod schema;
 pub mod selector;
 pub mod source;

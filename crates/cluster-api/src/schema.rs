@@ -48,6 +48,8 @@ pub enum ListType {
 pub struct Strategy {
     /// `merge`; else a list is replaced.
     pub merge: bool,
+    /// `replace`: an object is replaced, which else is merged.
+    pub replace: bool,
     /// `retainKeys`: the patch names all keys that stay.
     pub retain_keys: bool,
     /// `x-kubernetes-patch-merge-key`: the field that tells elements apart; none for scalars.
@@ -197,7 +199,7 @@ impl Strategy {
     fn of(strategies: &str, merge_key: &str) -> Self {
         let has = |word: &str| strategies.split(',').any(|it| it == word);
         let merge_key = (!merge_key.is_empty()).then(|| merge_key.to_owned());
-        Self { merge: has("merge"), retain_keys: has("retainKeys"), merge_key }
+        Self { merge: has("merge"), replace: has("replace"), retain_keys: has("retainKeys"), merge_key }
     }
 }
 
@@ -226,7 +228,7 @@ mod tests {
         assert_eq!((schema.kind, schema.rules.len()), (Type::Object, 1));
         let ports = &schema.properties["ports"];
         assert_eq!(ports.list, ListType::Map(vec!["port".to_owned(), "protocol".to_owned()]));
-        let strategy = Strategy { merge: true, retain_keys: true, merge_key: Some("port".to_owned()) };
+        let strategy = Strategy { merge: true, replace: false, retain_keys: true, merge_key: Some("port".to_owned()) };
         assert_eq!(ports.strategy, strategy);
         let item = ports.items.as_deref().and_then(|item| item.field("port"));
         assert_eq!(item.and_then(|port| port.default.clone()), Some(json!(80)));
