@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::element::Element;
+use super::element::{Element, same};
 use super::place::{Elements, Place, Shape};
 use super::set::FieldSet;
 
@@ -93,7 +93,9 @@ impl Walk {
 
     /// A value that is owned whole.
     fn leaf(&mut self, old: Option<&Value>, new: Option<&Value>) {
-        if old.is_some() && new.is_some() && old != new {
+        if let (Some(old), Some(new)) = (old, new)
+            && !same(old, new)
+        {
             self.found.modified.insert(&self.path);
         }
     }

@@ -12,7 +12,7 @@
 use std::cmp::Ordering;
 use std::fmt;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::go;
 
@@ -142,17 +142,24 @@ pub fn order(one: &Value, other: &Value) -> Ordering {
         (Value::Bool(one), Value::Bool(other)) => one.cmp(other),
         (Value::Array(one), Value::Array(other)) => in_rows(one, other, order),
         (Value::Object(one), Value::Object(other)) => {
-            let row = |fields: &'_ serde_json::Map<String, Value>| {
-                let mut row: Vec<_> = fields.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
-                row.sort_by(|(one, _), (other, _)| one.cmp(other));
-                row
-            };
-            in_rows(&row(one), &row(other), |(key, value), (other_key, other_value)| {
+            in_rows(&sorted(one), &sorted(other), |(key, value), (other_key, other_value)| {
                 key.cmp(other_key).then_with(|| order(value, other_value))
             })
         }
         _ => rank(one).cmp(&rank(other)),
     }
+}
+
+/// Whether two values are the same: as JSON, with numbers told apart by their size alone.
+#[must_use]
+pub fn same(one: &Value, other: &Value) -> bool {
+    one == other || order(one, other).is_eq()
+}
+
+fn sorted(fields: &Map<String, Value>) -> Vec<(&String, &Value)> {
+    let mut row: Vec<_> = fields.iter().collect();
+    row.sort_unstable_by_key(|(key, _)| *key);
+    row
 }
 
 fn rank(value: &Value) -> u8 {

@@ -54,7 +54,8 @@ impl Manager {
 
     /// What the real one sorts by where it has no time: the identity as JSON.
     pub(super) fn sort_key(&self) -> String {
-        let mut key = format!("{{\"manager\":{},\"operation\":\"{}\"", go::json_text(&self.name), self.operation.text());
+        let mut key =
+            format!("{{\"manager\":{},\"operation\":\"{}\"", go::json_text(&self.name), self.operation.text());
         for (name, text) in [("apiVersion", &self.api_version), ("subresource", &self.subresource)] {
             if !text.is_empty() {
                 key.push_str(&format!(",\"{name}\":{}", go::json_text(text)));

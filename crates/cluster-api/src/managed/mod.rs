@@ -130,9 +130,8 @@ pub fn apply(live: Option<&Value>, applied: &Value, schema: &Schema, how: &Apply
     if entries::list(applied).is_some() {
         return Err(ApiError::bad_request("metadata.managedFields must be nil"));
     }
-    check(applied, request.place, Repeats::Refused).map_err(|error| {
-        failed(format!("failed to create typed patch object ({}): {error}", named(applied)))
-    })?;
+    check(applied, request.place, Repeats::Refused)
+        .map_err(|error| failed(format!("failed to create typed patch object ({}): {error}", named(applied))))?;
     if managers.is_empty() {
         let before = Manager::new(Operation::Update, BEFORE, how.api_version, how.subresource);
         request.update(&json!({}), &object, &mut managers, &before);
@@ -175,8 +174,8 @@ fn attempt(
 
 /// An object as written, and who owns what then. `before` is the stored object, `None` when it is created.
 ///
-/// What `after` itself says in `managedFields` counts, as in the real one: `[]` clears it, nothing leaves it as it was; with a
-/// subresource it is never looked at. An object that nobody's fields are known of is not tracked before it is applied.
+/// What `after` itself says in `managedFields` counts, as in the real one: `[{}]` clears it (of a built-in kind `[]` too), nothing leaves
+/// it as it was; with a subresource it is never looked at. An object that nobody's fields are known of is not tracked before it is applied.
 #[must_use]
 pub fn update(before: Option<&Value>, mut after: Value, schema: &Schema, how: &Write<'_>) -> Value {
     let given = entries::take(&mut after);
@@ -184,14 +183,15 @@ pub fn update(before: Option<&Value>, mut after: Value, schema: &Schema, how: &W
     let read = |entries: &Vec<Value>| entries::read(entries).unwrap_or_default();
     let stored = || before.and_then(entries::list).map(read).unwrap_or_default();
     let mut managers = match given {
-        Some(given) if how.subresource.is_empty() && is_reset(given) => Managers::new(),
+        Some(given) if how.subresource.is_empty() && is_reset(given, how.typed) => Managers::new(),
         Some(given) if how.subresource.is_empty() => match read(given) {
             none if none.is_empty() => stored(),
             managers => managers,
         },
         _ => stored(),
     };
-    let exists = before.and_then(|it| it.pointer("/metadata/uid")).and_then(Value::as_str).is_some_and(|it| !it.is_empty());
+    let exists =
+        before.and_then(|it| it.pointer("/metadata/uid")).and_then(Value::as_str).is_some_and(|it| !it.is_empty());
     if managers.is_empty() && exists {
         return after;
     }
@@ -210,10 +210,10 @@ pub fn update(before: Option<&Value>, mut after: Value, schema: &Schema, how: &W
     after
 }
 
-/// The client wants the entries gone: it sends an empty list, or one with an empty entry.
-fn is_reset(entries: &[Value]) -> bool {
+/// The client wants the entries gone: it sends a list with one empty entry, or, of a built-in kind, an empty list.
+fn is_reset(entries: &[Value], typed: bool) -> bool {
     match entries {
-        [] => true,
+        [] => typed,
         [one] => one.as_object().is_some_and(serde_json::Map::is_empty),
         _ => false,
     }

@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::compare::Comparison;
+use super::element::same;
 use super::entries::{Manager, Managers, Operation, Owned};
 use super::place::Place;
 use super::set::FieldSet;
@@ -81,7 +82,7 @@ impl Request<'_> {
         let fields = fields_of(applied, self.place).without_trees(&self.reset);
         let merged = self.prune(merge(live, applied, self.place), managers, &fields, last.map(|owned| owned.fields));
         self.displace(&Comparison::of(live, &merged, self.place).without(&self.reset), managers, force)?;
-        let changed = merged != *live;
+        let changed = !same(&merged, live);
         let fields = fields.difference(&NEVER_OWNED);
         if !fields.is_empty() {
             let time = if changed { self.now } else { time };

@@ -47,7 +47,7 @@ pub(super) struct Place<'a> {
     whole: bool,
     /// Something above keeps unknown fields.
     keeps: bool,
-    /// The kind is built in: see [`Place::always_there`].
+    /// The kind is built in: see [`Place::get`].
     typed: bool,
 }
 
@@ -110,14 +110,10 @@ impl<'a> Place<'a> {
         self.schema.atomic_map
     }
 
-    /// Whether nothing is known of the place.
-    pub(super) fn deduced(self) -> bool {
-        self.schema.kind == Type::Any && self.schema.properties.is_empty() && self.schema.additional.is_none()
-    }
-
     /// Whether the schema names the field, rather than allowing any.
     pub(super) fn names(self, field: &str) -> bool {
-        (self.whole && matches!(field, "apiVersion" | "kind" | "metadata")) || self.schema.properties.contains_key(field)
+        (self.whole && matches!(field, "apiVersion" | "kind" | "metadata"))
+            || self.schema.properties.contains_key(field)
     }
 
     /// A field of the object here; `None` where there is to be none of that name.
@@ -204,18 +200,17 @@ impl<'a> Place<'a> {
         Ok(Element::Key(found))
     }
 
-    /// Objects that are there even where the text leaves them out: the built-in kinds are Go structs, and so are some of their fields.
-    /// Who sets something in such an object does not own the object.
-    pub(super) fn always_there(self) -> impl Iterator<Item = &'a str> {
-        let structs = self.schema.properties.iter().filter(|(_, it)| it.default.as_ref().is_some_and(Value::is_object));
-        structs.filter(move |_| self.typed).map(|(name, _)| name.as_str())
-    }
-
-    /// A field's value, or the empty object that stands for it: see [`Place::always_there`].
+    /// A field's value, or the empty object that stands for it: the built-in kinds are Go structs, and so are some of their fields, which
+    /// are there even where the text leaves them out. Who sets something in such an object does not own the object. What is required
+    /// is there as well, with no value.
     pub(super) fn get<'v>(self, fields: &'v Map<String, Value>, name: &str) -> Option<&'v Value> {
         let implied = || {
             let schema = self.schema.properties.get(name).filter(|_| self.typed)?;
-            schema.default.as_ref().filter(|it| it.is_object()).map(|_| &*EMPTY)
+            if schema.default.as_ref().is_some_and(Value::is_object) {
+                return Some(&*EMPTY);
+            }
+            let required = self.schema.rules.get("required").and_then(Value::as_array)?;
+            required.iter().any(|it| it == name).then_some(&Value::Null)
         };
         fields.get(name).or_else(implied)
     }

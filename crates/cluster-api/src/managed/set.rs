@@ -149,8 +149,7 @@ impl FieldSet {
         let mut both = Self::default();
         for (element, ours) in &self.nodes {
             let Some(theirs) = other.nodes.get(element) else { continue };
-            let node =
-                Node { member: ours.member && theirs.member, below: ours.below.intersection(&theirs.below) };
+            let node = Node { member: ours.member && theirs.member, below: ours.below.intersection(&theirs.below) };
             if !node.is_empty() {
                 both.nodes.insert(element.clone(), node);
             }
@@ -244,7 +243,7 @@ mod tests {
     use super::*;
 
     fn set(fields: Value) -> FieldSet {
-        FieldSet::read(&fields).unwrap()
+        FieldSet::read(&fields).expect("fieldsV1")
     }
 
     #[test]

@@ -121,7 +121,8 @@ fn merge_items(old: &[Value], new: &[Value], place: Place<'_>) -> Vec<Value> {
             if left == right {
                 done.insert(right);
                 out.push(merged(item, right));
-                (lefts.next(), rights.next());
+                lefts.next();
+                rights.next();
                 next_shared = shared.next();
                 continue;
             }
