@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use super::ALWAYS_THERE;
+
 /// The component with all references followed. One that leads back into itself (`JSONSchemaProps`) ends in "anything".
 pub(super) fn resolved(component: &str, components: &BTreeMap<String, Value>) -> Value {
     Reader { components, within: Vec::new() }.component(component)
@@ -38,8 +40,13 @@ impl Reader<'_> {
         for (key, value) in given {
             let value = match (key.as_str(), value) {
                 ("$ref" | "allOf", _) => continue,
+                // A Go struct that is no pointer: field ownership takes it to be there always.
+                ("default", it) if *it == json!({}) => {
+                    schema.insert(ALWAYS_THERE.to_owned(), true.into());
+                    continue;
+                }
                 // What Go has in an unset field; not what the API fills in.
-                ("default", it) if *it == json!({}) || *it == json!("") || *it == json!(0) => continue,
+                ("default", it) if *it == json!("") || *it == json!(0) => continue,
                 ("properties", Value::Object(fields)) => {
                     fields.iter().map(|(name, it)| (name.clone(), self.nested(it))).collect()
                 }

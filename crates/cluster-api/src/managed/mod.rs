@@ -59,7 +59,8 @@ pub struct Apply<'a> {
     pub now: &'a str,
     /// Fields that a write of this (sub)resource can't change, with all below them: nobody comes to own them by it. See [`reset_of`].
     pub reset: &'a [&'a [&'a str]],
-    /// The kind is built in: objects whose schema says `default: {}` are taken to be there always, as they are in Go's structs.
+    /// The kind is built in: what is a Go struct in the real one is taken to be there always, and who sets something in it does not own
+    /// it. Needs a schema of [`builtin`](crate::builtin).
     pub typed: bool,
 }
 

@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 use serde_json::{Map, Value, json};
 
 use super::element::Element;
+use crate::builtin::{ALWAYS_THERE, object_meta};
 use crate::schema::{ListType, Schema, Type};
 
 /// How a value is walked.
@@ -53,27 +54,7 @@ pub(super) struct Place<'a> {
 
 static ANYTHING: LazyLock<Schema> = LazyLock::new(Schema::anything);
 static TEXT: LazyLock<Schema> = LazyLock::new(|| Schema::read(&json!({"type": "string"})));
-static METADATA: LazyLock<Schema> = LazyLock::new(|| Schema::read(&metadata()));
 static EMPTY: LazyLock<Value> = LazyLock::new(|| Value::Object(Map::new()));
-
-fn metadata() -> Value {
-    let (text, time) = (json!({"type": "string"}), json!({"type": "string", "format": "date-time"}));
-    let texts = json!({"type": "object", "additionalProperties": text});
-    json!({"type": "object", "properties": {
-        "name": text, "generateName": text, "namespace": text, "selfLink": text, "uid": text, "resourceVersion": text,
-        "generation": {"type": "integer"}, "deletionGracePeriodSeconds": {"type": "integer"},
-        "creationTimestamp": time, "deletionTimestamp": time, "labels": texts, "annotations": texts,
-        "finalizers": {"type": "array", "items": text, "x-kubernetes-list-type": "set"},
-        "managedFields": {"type": "array", "items": {"type": "object"}},
-        "ownerReferences": {
-            "type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["uid"],
-            "items": {"type": "object", "x-kubernetes-map-type": "atomic", "properties": {
-                "apiVersion": text, "kind": text, "name": text, "uid": text,
-                "controller": {"type": "boolean"}, "blockOwnerDeletion": {"type": "boolean"},
-            }},
-        },
-    }})
-}
 
 impl<'a> Place<'a> {
     /// A whole object of that schema.
@@ -119,7 +100,7 @@ impl<'a> Place<'a> {
     /// A field of the object here; `None` where there is to be none of that name.
     pub(super) fn field(self, name: &str) -> Option<Self> {
         match name {
-            "metadata" if self.whole => return Some(self.inner(&METADATA)),
+            "metadata" if self.whole => return Some(self.inner(object_meta())),
             "apiVersion" | "kind" if self.whole => return Some(self.inner(&TEXT)),
             _ => {}
         }
@@ -206,7 +187,7 @@ impl<'a> Place<'a> {
     pub(super) fn get<'v>(self, fields: &'v Map<String, Value>, name: &str) -> Option<&'v Value> {
         let implied = || {
             let schema = self.schema.properties.get(name).filter(|_| self.typed)?;
-            if schema.default.as_ref().is_some_and(Value::is_object) {
+            if schema.kind == Type::Object && schema.rules.contains_key(ALWAYS_THERE) {
                 return Some(&*EMPTY);
             }
             let required = self.schema.rules.get("required").and_then(Value::as_array)?;

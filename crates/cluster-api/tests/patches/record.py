@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
 """Plays the cases of this directory against a real API server and writes down what it answered.
 
-    record.py https://ADDRESS:PORT TOKEN
+    record.py https://ADDRESS:PORT TOKEN [HISTORIES]
 
-writes recorded.json (the cases with the answers) and schemas.json (what that server publishes of the built-in kinds that the cases
-use, references resolved, descriptions and what no case names left out). Every step waits until the second is over, so that times that
-move are seen to. The test `patches` replays it all without a server.
+writes recorded.json, the cases with the answers, and histories.json, likewise of random histories of writes. Every step waits until the second is over, so that times that move are seen to.
+The test `patches` replays it all without a server.
 """
 
 import concurrent.futures
@@ -13,6 +12,7 @@ import copy
 import http.client
 import json
 import pathlib
+import random as random_numbers
 import ssl
 import sys
 import time
@@ -31,26 +31,15 @@ TYPES = {
     "strategic": "application/strategic-merge-patch+json",
     "apply": "application/apply-patch+yaml",
 }
-# Kind: API version, path, document and name of its schema.
+# Kind: API version, path.
 KINDS = {
-    "Widget": ("patches.example.com/v1", "/apis/patches.example.com/v1/namespaces/default/widgets", None, None),
-    "ConfigMap": ("v1", "/api/v1/namespaces/default/configmaps", "api/v1", "io.k8s.api.core.v1.ConfigMap"),
-    "Service": ("v1", "/api/v1/namespaces/default/services", "api/v1", "io.k8s.api.core.v1.Service"),
-    "Namespace": ("v1", "/api/v1/namespaces", "api/v1", "io.k8s.api.core.v1.Namespace"),
-    "Deployment": ("apps/v1", "/apis/apps/v1/namespaces/default/deployments", "apis/apps/v1", "io.k8s.api.apps.v1.Deployment"),
-    "PodDisruptionBudget": (
-        "policy/v1", "/apis/policy/v1/namespaces/default/poddisruptionbudgets", "apis/policy/v1",
-        "io.k8s.api.policy.v1.PodDisruptionBudget"),
+    "Widget": ("patches.example.com/v1", "/apis/patches.example.com/v1/namespaces/default/widgets"),
+    "ConfigMap": ("v1", "/api/v1/namespaces/default/configmaps"),
+    "Service": ("v1", "/api/v1/namespaces/default/services"),
+    "Namespace": ("v1", "/api/v1/namespaces"),
+    "Deployment": ("apps/v1", "/apis/apps/v1/namespaces/default/deployments"),
+    "PodDisruptionBudget": ("policy/v1", "/apis/policy/v1/namespaces/default/poddisruptionbudgets"),
 }
-# Of these objects only the fields that the cases and the server's own defaults need.
-KEPT = {
-    "PodSpec": "containers volumes restartPolicy dnsPolicy schedulerName securityContext terminationGracePeriodSeconds",
-    "Container": "name image args env ports resources imagePullPolicy terminationMessagePath terminationMessagePolicy",
-    "Volume": "name emptyDir configMap",
-    "EnvVar": "name value",
-    "PodSecurityContext": "",
-}
-
 
 def request(method, path, body=None, kind="application/json"):
     connection = http.client.HTTPSConnection(SERVER.hostname, SERVER.port, context=TLS, timeout=60)
@@ -75,7 +64,7 @@ def merged(one, other):
 
 def play(index, case):
     kind = case.get("kind", "Widget")
-    version, path = KINDS[kind][:2]
+    version, path = KINDS[kind]
     name, manager, live, steps = f"case{index}-{RUN}", "a", None, []
     head = {"apiVersion": version, "kind": kind, "metadata": {"name": name}}
     for step in case["steps"]:
@@ -103,27 +92,50 @@ def play(index, case):
     return {"name": case["name"], "kind": kind, "apiVersion": version, "steps": steps}
 
 
-def resolve(schema, names):
-    """The schema without references and descriptions."""
-    if isinstance(schema, list):
-        return [resolve(item, names) for item in schema]
-    if not isinstance(schema, dict):
-        return schema
-    target = schema.get("$ref") or (schema.get("allOf") or [{}])[0].get("$ref")
-    if target:
-        name = target.rsplit("/", 1)[1]
-        found = copy.deepcopy(names[name])
-        kept = KEPT.get(name.rsplit(".", 1)[1])
-        if kept is not None:
-            found["properties"] = {key: value for key, value in found["properties"].items() if key in kept.split()}
-            found["required"] = [field for field in found.get("required", []) if field in found["properties"]]
-        found.update({key: value for key, value in schema.items() if key not in ("$ref", "allOf")})
-        return resolve(found, names)
-    return {
-        key: {field: resolve(inner, names) for field, inner in value.items()} if key == "properties" else resolve(value, names)
-        for key, value in schema.items()
-        if key != "description" and key != "x-kubernetes-group-version-kind"
+def some(random, choices, least=0):
+    return random.sample(choices, random.randint(least, len(choices)))
+
+
+def spec(random):
+    """A few fields of a widget, with few values, so that writers meet."""
+    port = lambda number: {
+        "port": number, "protocol": random.choice(["TCP", "UDP"]),
+        **random.choice([{}, {"name": random.choice("xy")}, {"extra": {random.choice("kl"): random.choice("vw")}}]),
     }
+    choices = {
+        "size": lambda: random.randint(1, 2),
+        "note": lambda: random.choice("xy"),
+        "tags": lambda: some(random, ["a", "b", "c", "d"]),
+        "steps": lambda: [{"run": run} for run in some(random, ["a", "b"])],
+        "ports": lambda: [port(number) for number in some(random, [1, 2, 3])],
+        "labels": lambda: {key: random.choice("12") for key in some(random, ["a", "b", "c"])},
+        "sealed": lambda: {key: random.choice("xy") for key in some(random, ["a", "b"])},
+        "nested": lambda: random.choice([{}, {"one": random.choice("xy")}, {"two": {"three": "x"}}, {"two": {"four": "y"}, "one": "x"}]),
+        "free": lambda: random.choice([{}, {"a": 1}, {"a": {"b": 1}}, {"a": {"c": [1]}, "d": "x"}, {"d": {}}]),
+        "matrix": lambda: {key: random.choice([{}, {"a": "1"}, {"b": "2"}]) for key in some(random, ["x", "y"])},
+    }
+    return {key: choices[key]() for key in some(random, list(choices), 1)}
+
+
+def history(seed):
+    """A random history of writes by three managers."""
+    random, steps = random_numbers.Random(seed), []
+    for number in range(8):
+        step = {"manager": random.choice("abc")}
+        labels = {key: random.choice("12") for key in some(random, ["m", "n"])}
+        condition = lambda kind: {"type": kind, "status": random.choice(["True", "False"])}
+        if number and random.random() < 0.2:
+            body = {"status": {"phase": random.choice("xy"), "conditions": [condition(kind) for kind in some(random, ["R", "S"])]}}
+            step["subresource"] = "status"
+        else:
+            body = {"spec": spec(random), **random.choice([{}, {"metadata": {"labels": labels}}])}
+        do = random.choice(["apply", "apply", "apply", "merge", "put"]) if number else random.choice(["apply", "create"])
+        if do in ("merge", "put") and "spec" in body and random.random() < 0.5:
+            body["spec"][random.choice(["tags", "ports", "labels", "nested", "free"])] = None
+        step["force"] = do == "apply" and random.random() < 0.5
+        step[do] = body
+        steps.append(step)
+    return {"name": f"history {seed}", "steps": steps}
 
 
 def main():
@@ -135,17 +147,16 @@ def main():
     time.sleep(3)
     files = ["apply", "update", "patch"]
     cases = [case for file in files for case in yaml.safe_load((HERE / f"{file}.yaml").read_text())]
+    seeds = range(int(sys.argv[3]) if len(sys.argv) > 3 else 25)
+    record("recorded.json", cases)
+    record("histories.json", [history(seed) for seed in seeds])
+
+
+def record(file, cases):
     with concurrent.futures.ThreadPoolExecutor(40) as pool:
         recorded = list(pool.map(play, range(len(cases)), cases))
-    schemas = {}
-    for kind, (_, _, document, name) in KINDS.items():
-        if document:
-            names = request("GET", f"/openapi/v3/{document}")[1]["components"]["schemas"]
-            schemas[kind] = resolve({"$ref": f"/{name}"}, names)
     lines = ",\n".join(json.dumps(case, sort_keys=True) for case in recorded)
-    (HERE / "recorded.json").write_text(f"[\n{lines}\n]\n")
-    lines = ",\n".join(f"{json.dumps(kind)}: {json.dumps(schema, sort_keys=True)}" for kind, schema in schemas.items())
-    (HERE / "schemas.json").write_text(f"{{\n{lines}\n}}\n")
+    (HERE / file).write_text(f"[\n{lines}\n]\n")
 
 
 main()
