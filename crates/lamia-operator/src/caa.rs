@@ -1,22 +1,24 @@
 //! CAA for issuance: look-ups on one side, the rule of the core on the other.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use lamia_core::cert::caa::{CaaRequest, CaaVerdict};
 use lamia_core::name::HostName;
 use lamia_providers::acme::AcmeAccount;
-use lamia_providers::lookup::Lookup;
 
 use crate::issuance::CaaLookup;
+use crate::outside::PublicDns;
 
 /// Looks CAA records up by real questions.
 pub(crate) struct CaaByLookup {
-    pub(crate) lookup: Lookup,
+    pub(crate) public_dns: Arc<dyn PublicDns>,
 }
 
 #[async_trait]
 impl CaaLookup for CaaByLookup {
     async fn permits(&self, name: &HostName, account: &dyn AcmeAccount) -> CaaVerdict {
-        match self.lookup.caa(name).await {
+        match self.public_dns.caa(name).await {
             Ok(seen) => seen.verdict(&CaaRequest {
                 identities: &account.directory().caa_identities,
                 account_uri: account.uri(),

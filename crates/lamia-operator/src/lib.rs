@@ -18,6 +18,7 @@ pub mod identity;
 pub mod issuance;
 pub mod lease;
 pub mod metrics;
+pub mod outside;
 pub mod outward;
 mod parts;
 pub mod plan;
@@ -32,4 +33,4 @@ pub mod zones;
 
 pub use config::Config;
 pub use plan::plan;
-pub use run::run;
+pub use run::{run, run_in};

@@ -4,18 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::Client;
 use lamia_core::dns::ownership::Identity;
 use lamia_core::dns::safety::SafetyRules;
 use lamia_core::host::ObjectKey;
-use lamia_providers::lookup::{Lookup, LookupConfig};
-use lamia_providers::probe::{self, TlsProber};
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 
 use crate::caa::CaaByLookup;
 use crate::certificates::Certificates;
 use crate::challenges::Challenges;
-use crate::clock::{Clock, SystemClock};
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::controllers::host::{Completed, Deliverer, HostController, Objects, Waits};
 use crate::controllers::issuer::{IssuerController, Known};
@@ -26,19 +23,19 @@ use crate::issuance::{Budgets, Edges, KubeStore};
 use crate::lease::Leadership;
 use crate::metrics::Metrics;
 use crate::metrics::census::HostCensus;
+use crate::outside::Outside;
 use crate::outward::Outward;
 use crate::queue::WorkQueue;
+use crate::run::Process;
 use crate::status_writer::StatusWriter;
 use crate::watches::{self, Wake};
 use crate::world::{Listing, SharedWorld, World};
-use crate::zones::{AuthoritativeServers, ZoneEvent, ZoneWorkers, ZoneWorkersConfig};
+use crate::zones::{Propagation, ZoneEvent, ZoneWorkers, ZoneWorkersConfig};
 
 /// Looks at sites that are under way at once.
 const PROBES: usize = 32;
 /// How long the last statuses may take when the process stops.
 const LAST_WORDS: Duration = Duration::from_secs(3);
-/// Timeout of one DNS question.
-const QUESTION_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// All parts of a term. Clones share them.
 #[derive(Clone)]
@@ -57,23 +54,16 @@ pub(crate) struct Parts {
 impl Parts {
     /// Puts everything together; nothing runs yet but the writers of status and events.
     pub(crate) fn assemble(
-        config: &Config,
-        client: &Client,
-        identity: &Identity,
+        process: Process<'_>,
         leadership: watch::Receiver<Leadership>,
-        metrics: &Metrics,
         awaited: BTreeMap<Listing, usize>,
         zone_events: mpsc::UnboundedSender<ZoneEvent>,
-    ) -> anyhow::Result<Self> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    ) -> Self {
+        let Process { config, client, outside, identity, metrics } = process;
+        let Outside { clock, public_dns, name_servers, cas, providers, sites } = outside.clone();
         let world = SharedWorld::awaiting(awaited);
         let wake = Wake { hosts: WorkQueue::new(), zones: WorkQueue::new(), providers: WorkQueue::new() };
-        let lookup = Lookup::new(LookupConfig {
-            resolvers: config.resolvers.clone(),
-            authoritative_port: config.dns_port,
-            timeout: QUESTION_TIMEOUT,
-        })?;
-        let workers = zone_workers(config, identity, &lookup, &clock, zone_events);
+        let workers = zone_workers(config, identity, name_servers, &clock, zone_events);
         let challenges = Challenges::new(world.clone(), workers.clone(), clock.clone());
         let outward = Outward::new(leadership.clone(), metrics.clone());
         let budgets = Arc::new(Budgets::default());
@@ -82,7 +72,7 @@ impl Parts {
             store: Arc::new(KubeStore::new(client.clone(), &config.namespace)),
             issuers: Arc::new(known.clone()),
             dns: Arc::new(challenges),
-            caa: Arc::new(CaaByLookup { lookup: lookup.clone() }),
+            caa: Arc::new(CaaByLookup { public_dns: public_dns.clone() }),
             clock: clock.clone(),
             budgets: budgets.clone(),
         };
@@ -93,6 +83,7 @@ impl Parts {
             namespace: config.namespace.clone(),
             allow_private: config.allow_private_endpoints,
             outward: outward.clone(),
+            cas,
             budgets,
             queue: WorkQueue::new(),
             known,
@@ -104,7 +95,7 @@ impl Parts {
             world: world.clone(),
             queue: wake.zones.clone(),
             workers: workers.clone(),
-            lookup: lookup.clone(),
+            public_dns,
             changed: wake_hosts_of_zone(&world, &wake, &certificates),
             status: StatusWriter::start(status.0.clone(), status.1.clone(), status.2.clone()),
             clock: clock.clone(),
@@ -115,6 +106,7 @@ impl Parts {
             namespace: config.namespace.clone(),
             allow_private: config.allow_private_endpoints,
             outward: outward.clone(),
+            providers,
             world: world.clone(),
             queue: wake.providers.clone(),
             changed: wake_zones_of_provider(&world, &wake, zones.schedule.clone()),
@@ -133,7 +125,7 @@ impl Parts {
             objects: Objects { client: client.clone(), completed: Completed::default() },
             deliverer: Deliverer { client: client.clone(), namespace: config.namespace.clone() },
             probe_mode: config.probe,
-            prober: Arc::new(TlsProber::new(probe::DEADLINE)?),
+            prober: sites,
             probes: Arc::new(Semaphore::new(PROBES)),
             status: StatusWriter::start(status.0, status.1, status.2),
             events: EventRecorder::start(client.clone(), instance_name(), metrics.clone()),
@@ -143,7 +135,7 @@ impl Parts {
         let settled = Arc::new(Notify::new());
         let parts = Self { world, wake, hosts, zones, providers, certificates, issuers, settled };
         parts.show(metrics);
-        Ok(parts)
+        parts
     }
 
     /// What a scrape shows of this term.
@@ -246,7 +238,7 @@ fn at_rest<K: Ord + Clone>(queue: &WorkQueue<K>) -> bool {
 fn zone_workers(
     config: &Config,
     identity: &Identity,
-    lookup: &Lookup,
+    name_servers: Arc<dyn Propagation>,
     clock: &Arc<dyn Clock>,
     events: mpsc::UnboundedSender<ZoneEvent>,
 ) -> ZoneWorkers {
@@ -255,7 +247,7 @@ fn zone_workers(
         rules: SafetyRules { grace, ..SafetyRules::default() },
         ..ZoneWorkersConfig::new(identity.clone())
     };
-    ZoneWorkers::new(settings, clock.clone(), Arc::new(AuthoritativeServers::new(lookup.clone())), events)
+    ZoneWorkers::new(settings, clock.clone(), name_servers, events)
 }
 
 fn wake_hosts_of_zone(

@@ -31,6 +31,7 @@ use crate::identity;
 use crate::issuance::ROLE_MASTER;
 use crate::lease::{Election, LEASE, LeaderElection, Leadership, LeaseConfig};
 use crate::metrics::Metrics;
+use crate::outside::Outside;
 use crate::parts::{Parts, instance_name};
 use crate::watch::{Change, follow};
 use crate::watches;
@@ -51,6 +52,15 @@ const PROVIDER_WORKERS: usize = 2;
 /// # Errors
 /// What can't mend itself: an identity that contradicts the cluster, an address that can't be listened on.
 pub async fn run(config: Config, client: Client, stop: CancellationToken) -> anyhow::Result<()> {
+    let outside = Outside::real(&config)?;
+    run_in(outside, config, client, stop).await
+}
+
+/// The same in another world.
+///
+/// # Errors
+/// As of [`run`].
+pub async fn run_in(outside: Outside, config: Config, client: Client, stop: CancellationToken) -> anyhow::Result<()> {
     lamia_providers::endpoint::install_ring();
     let metrics = Metrics::new();
     let client = metrics.counting(client);
@@ -66,6 +76,8 @@ pub async fn run(config: Config, client: Client, stop: CancellationToken) -> any
     }
     let identity = identity::load(client.clone(), &config.namespace, config.cluster_id.as_deref()).await?;
     tracing::info!(cluster = identity.cluster(), install = identity.install(), "Lamia starts");
+    let process =
+        Process { config: &config, client: &client, outside: &outside, identity: &identity, metrics: &metrics };
     loop {
         let mut turn = leadership.clone();
         tokio::select! {
@@ -73,7 +85,7 @@ pub async fn run(config: Config, client: Client, stop: CancellationToken) -> any
             elected = turn.wait_for(Leadership::is_leader) => if elected.is_err() { break },
         }
         metrics.term_begins();
-        let ended = term(&config, &client, &identity, leadership.clone(), &metrics, &health, &stop).await?;
+        let ended = term(process, leadership.clone(), &health, &stop).await?;
         health.term_ends();
         metrics.term_ends();
         if ended == Ended::Stopped {
@@ -83,6 +95,16 @@ pub async fn run(config: Config, client: Client, stop: CancellationToken) -> any
     }
     over.cancel();
     task.await.context("the leader election failed")
+}
+
+/// What a process works with, term after term.
+#[derive(Clone, Copy)]
+pub(crate) struct Process<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) client: &'a Client,
+    pub(crate) outside: &'a Outside,
+    pub(crate) identity: &'a Identity,
+    pub(crate) metrics: &'a Metrics,
 }
 
 /// Why a term ended.
@@ -159,16 +181,14 @@ fn awaited(config: &Config) -> BTreeMap<Listing, usize> {
 
 /// Works until the process is told to stop or the Lease is lost.
 pub(crate) async fn term(
-    config: &Config,
-    client: &Client,
-    identity: &Identity,
+    process: Process<'_>,
     leadership: watched::Receiver<Leadership>,
-    metrics: &Metrics,
     health: &Health,
     stop: &CancellationToken,
 ) -> anyhow::Result<Ended> {
     let (zone_events, events) = mpsc::unbounded_channel();
-    let parts = Parts::assemble(config, client, identity, leadership.clone(), metrics, awaited(config), zone_events)?;
+    let Process { config, client, metrics, .. } = process;
+    let parts = Parts::assemble(process, leadership.clone(), awaited(config), zone_events);
     let world = parts.world.clone();
     health.term_begins(move || world.lock().missing_lists());
     let mut term = Term { tasks: JoinSet::new(), stop: stop.child_token(), settled: parts.settled.clone() };

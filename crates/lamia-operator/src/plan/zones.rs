@@ -23,6 +23,7 @@ use crate::controllers::provider::connect;
 use crate::controllers::zone::find::there;
 use crate::controllers::zone::judge::{Judgement, judge, subject};
 use crate::controllers::zone_reason;
+use crate::outside::BuiltIn;
 use crate::world::World;
 use crate::world::provider::FoundProvider;
 use crate::world::zone::ZoneEntry;
@@ -40,11 +41,12 @@ pub(super) enum Found {
 /// Asks each DNSProvider for its zones.
 pub(super) async fn look_at_providers(config: &Config, client: &Client, world: &mut World) {
     let looks = world.providers.iter().map(|(name, entry)| async move {
-        let provider = match connect(client, &config.namespace, config.allow_private_endpoints, name, &entry.spec).await
-        {
-            Ok(provider) => provider,
-            Err(because) => return (name.clone(), FoundProvider::Broken(because)),
-        };
+        let provider =
+            match connect(&BuiltIn, client, &config.namespace, config.allow_private_endpoints, name, &entry.spec).await
+            {
+                Ok(provider) => provider,
+                Err(because) => return (name.clone(), FoundProvider::Broken(because)),
+            };
         let found = match provider.zones().await {
             Ok(zones) => FoundProvider::Ready { provider, zones: Arc::new(zones) },
             Err(error) => FoundProvider::Broken(zone_reason(&error)),

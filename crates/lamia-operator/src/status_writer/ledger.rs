@@ -9,6 +9,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::Urgency;
+use crate::issuance::seed;
 
 /// How long an object in progress must be quiet at least.
 const QUIET: Duration = Duration::from_millis(500);
@@ -168,7 +169,7 @@ impl Ledger {
             }
             Outcome::Failed(status) => {
                 let count = failures.map_or(1, |(count, _)| count.saturating_add(1));
-                entry.failures = Some((count, now + backoff(count)));
+                entry.failures = Some((count, now + backoff(key, count)));
                 // It may have been done all the same, so whatever comes next has to be written.
                 entry.known = None;
                 let again =
@@ -229,9 +230,10 @@ fn unpacked(status: &[u8]) -> Value {
 }
 
 /// 200 ms, doubling, 60 s at most; spread over its last quarter, so that objects which failed together part.
-fn backoff(failures: u32) -> Duration {
+fn backoff(key: &ObjectKey, failures: u32) -> Duration {
     let full = BACKOFF_FIRST.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1))).min(BACKOFF_CAP);
-    full.mul_f64(1.0 - 0.25 * rand::random::<f64>())
+    let [spread, ..] = seed(&format!("{key} {failures}")).to_le_bytes();
+    full - full / 1024 * u32::from(spread)
 }
 
 /// A fingerprint that does not see the order of keys, fields that are null, and `lastTransitionTime`.
@@ -293,7 +295,7 @@ mod tests {
     fn waits_after_failures_double_and_end_at_a_minute() {
         for (failures, most) in [(1, 200), (2, 400), (3, 800), (9, 51_200), (10, 60_000), (u32::MAX, 60_000)] {
             let most = Duration::from_millis(most);
-            let wait = backoff(failures);
+            let wait = backoff(&ObjectKey::new("shop", "web"), failures);
             assert!(wait <= most && wait >= most.mul_f64(0.75), "{failures}: {wait:?}");
         }
     }

@@ -18,12 +18,13 @@ use lamia_api::issuer::{ACMEIssuer, ACMEIssuerSpec};
 use lamia_core::host::ObjectKey;
 use lamia_core::host::reason::{Because, CertificateReason};
 use lamia_core::requeue::pause;
-use lamia_providers::acme::{self, AcmeAccount, AcmeConfig, DEFAULT_DEADLINE, ExternalAccountBinding};
+use lamia_providers::acme::{AcmeAccount, AcmeConfig, DEFAULT_DEADLINE, ExternalAccountBinding};
 
 pub(crate) use self::key::ROLE_ACCOUNT;
 use crate::clock::Clock;
 use crate::credentials::{self, credential_for};
 use crate::issuance::{Budgets, Issuer, Issuers, seed};
+use crate::outside::CertificateAuthorities;
 use crate::outward::Outward;
 use crate::queue::WorkQueue;
 use crate::status_writer::StatusWriter;
@@ -44,6 +45,7 @@ pub(crate) struct IssuerController {
     pub(crate) namespace: String,
     pub(crate) allow_private: bool,
     pub(crate) outward: Outward,
+    pub(crate) cas: Arc<dyn CertificateAuthorities>,
     pub(crate) budgets: Arc<Budgets>,
     pub(crate) queue: WorkQueue<String>,
     pub(crate) known: Known,
@@ -159,7 +161,7 @@ impl IssuerController {
             allow_private: self.allow_private,
             deadline: DEFAULT_DEADLINE,
         };
-        let opened = self.outward.acme("open_account", acme::open(config)).await;
+        let opened = self.outward.acme("open_account", self.cas.open(config)).await;
         let account = opened.map_err(|error| Trouble::at_the_ca(name, &error))?;
         tracing::info!(issuer = name, account = account.uri(), "ACME account is open");
         let (this, name, uri) = (self.clone(), name.to_owned(), account.uri().to_owned());

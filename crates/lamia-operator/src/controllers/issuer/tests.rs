@@ -39,6 +39,7 @@ fn controller(api: &TestApi, leadership: watch::Receiver<Leadership>) -> IssuerC
         namespace: "lamia-system".to_owned(),
         allow_private: false,
         outward: Outward::new(leadership.clone(), Metrics::new()),
+        cas: Arc::new(crate::outside::AnyCa),
         budgets: Arc::default(),
         queue: WorkQueue::new(),
         known: Known::default(),

@@ -60,7 +60,7 @@ pub(super) fn kind(spec: &DNSProviderSpec) -> &'static str {
 }
 
 /// Makes the provider; nothing is sent yet.
-pub(super) fn build(
+pub(crate) fn build(
     spec: &DNSProviderSpec,
     credential: Option<Secret>,
     allow_private: bool,

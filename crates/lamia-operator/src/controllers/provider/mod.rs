@@ -3,7 +3,7 @@
 //! A provider is looked at when its spec or its credential changes, and every ten minutes to see new zones. What it
 //! finds goes into the world; Zones and hosts take it from there.
 
-mod build;
+pub(crate) mod build;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +23,7 @@ use crate::clock::Clock;
 use crate::condition::settle;
 use crate::credentials::{self, credential_for};
 use crate::issuance::seed;
+use crate::outside::DnsProviders;
 use crate::outward::Outward;
 use crate::queue::WorkQueue;
 use crate::status_writer::{StatusWriter, Urgency};
@@ -52,6 +53,7 @@ pub(crate) struct ProviderController {
     pub(crate) namespace: String,
     pub(crate) allow_private: bool,
     pub(crate) outward: Outward,
+    pub(crate) providers: Arc<dyn DnsProviders>,
     pub(crate) world: SharedWorld,
     pub(crate) queue: WorkQueue<String>,
     /// Zones that should look at their provider again: all of them, by an empty name.
@@ -108,7 +110,8 @@ impl ProviderController {
         let provider = match known {
             Some(provider) => provider,
             None => {
-                let provider = connect(&self.client, &self.namespace, self.allow_private, name, spec).await?;
+                let provider =
+                    connect(&*self.providers, &self.client, &self.namespace, self.allow_private, name, spec).await?;
                 self.outward.provider(build::kind(spec), provider)
             }
         };
@@ -147,6 +150,7 @@ impl ProviderController {
 
 /// The provider of a spec, with its credential; nothing is sent to it yet.
 pub(crate) async fn connect(
+    providers: &dyn DnsProviders,
     client: &kube::Client,
     namespace: &str,
     allow_private: bool,
@@ -158,7 +162,7 @@ pub(crate) async fn connect(
         Some(reference) => Some(credential(client, namespace, reference, name).await?),
         None => None,
     };
-    build::build(spec, credential, allow_private)
+    providers.connect(spec, credential, allow_private)
 }
 
 async fn credential(

@@ -47,7 +47,7 @@ impl ZoneController {
             turns.parent = None;
             return;
         };
-        let seen = self.lookup.delegation(domain, &content).await;
+        let seen = self.public_dns.delegation(domain, &content).await;
         let verdict = seen.verdict();
         let found = delegated(policy, Because::new(reason(verdict), seen.message(&facts.name_servers)));
         let now = Instant::now();

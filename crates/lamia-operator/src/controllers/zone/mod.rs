@@ -26,11 +26,11 @@ use jiff::SignedDuration;
 use lamia_api::zone::Zone;
 use lamia_core::host::reason::ZoneReason;
 use lamia_core::name::Fqdn;
-use lamia_providers::lookup::Lookup;
 use tokio::time::Instant;
 
 use self::judge::{Judgement, Subject, judge};
 use crate::clock::Clock;
+use crate::outside::PublicDns;
 use crate::queue::WorkQueue;
 use crate::status_writer::StatusWriter;
 use crate::world::SharedWorld;
@@ -49,7 +49,7 @@ pub(crate) struct ZoneController {
     pub(crate) world: SharedWorld,
     pub(crate) queue: WorkQueue<String>,
     pub(crate) workers: ZoneWorkers,
-    pub(crate) lookup: Lookup,
+    pub(crate) public_dns: Arc<dyn PublicDns>,
     /// Wakes the hosts of this Zone object.
     pub(crate) changed: Arc<dyn Fn(&str) + Send + Sync>,
     pub(crate) status: StatusWriter<Zone>,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::Method;
 use lamia_api::meta::{ANNOTATION_UNUSED, LABEL_MANAGED_BY};
 use lamia_providers::dns::memory::Memory;
-use lamia_providers::lookup::LookupConfig;
+use lamia_providers::lookup::{Lookup, LookupConfig};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 
@@ -61,7 +61,7 @@ impl Bench {
             world: world.clone(),
             queue: wake.zones.clone(),
             workers,
-            lookup: Lookup::new(lookup).expect("a resolver"),
+            public_dns: Arc::new(Lookup::new(lookup).expect("a resolver")),
             changed: Arc::new(|_| {}),
             status: StatusWriter::start(api.client(), leadership, Metrics::new()),
             clock: clock.clone(),
