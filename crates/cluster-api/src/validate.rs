@@ -28,6 +28,7 @@ pub use defaults::defaults;
 pub use metadata::{Naming, metadata};
 pub use prune::prune;
 
+pub(crate) use cel::compile as compile_cel;
 pub(crate) use checks::Checks;
 
 /// Faults that leave CEL rules unasked.

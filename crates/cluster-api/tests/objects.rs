@@ -3,11 +3,15 @@
 //! `data/thing.json` is a definition with all that a schema can say; `data/objects.json` has objects of it with the real one's answers: what the
 //! object became, which fields were unknown, or the causes of the refusal (sorted: the real one's order is not always the same).
 
+use std::sync::LazyLock;
+
 use cluster_api::crd::Definition;
 use cluster_api::schema::Schema;
 use cluster_api::validate::{Naming, check_with, defaults, metadata, prune};
 use proptest::prelude::*;
 use serde_json::{Value, json};
+
+static SCHEMA: LazyLock<Schema> = LazyLock::new(schema);
 
 fn schema() -> Schema {
     let definition: Value = serde_json::from_str(include_str!("data/thing.json")).expect("JSON");
@@ -31,11 +35,11 @@ fn put(new: &Value, old: Option<&Value>, schema: &Schema) -> Result<(Value, Vec<
 
 #[test]
 fn objects_fare_as_with_the_real_one() {
-    let schema = schema();
+    let schema = &*SCHEMA;
     let cases: Vec<Value> = serde_json::from_str(include_str!("data/objects.json")).expect("JSON");
     let mut wrong = Vec::new();
     for case in &cases {
-        let told = match put(&case["new"], case.get("old"), &schema) {
+        let told = match put(&case["new"], case.get("old"), schema) {
             Err(causes) => json!({"refused": causes}),
             Ok((object, unknown)) => {
                 let unknown: Vec<_> = unknown.iter().map(|it| format!("unknown field \"{it}\"")).collect();
@@ -106,10 +110,10 @@ fn any_json() -> impl Strategy<Value = Value> {
 proptest! {
     #[test]
     fn no_object_breaks_the_checks(new in any_json(), old in prop::option::of(any_json())) {
-        let schema = schema();
-        if let Ok((object, _)) = put(&new, old.as_ref(), &schema) {
+        let schema = &*SCHEMA;
+        if let Ok((object, _)) = put(&new, old.as_ref(), schema) {
             // What was accepted stays what it is.
-            let again = put(&object, None, &schema);
+            let again = put(&object, None, schema);
             if old.is_none() {
                 prop_assert_eq!(again, Ok((object, Vec::new())));
             }

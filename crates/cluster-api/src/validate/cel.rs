@@ -158,7 +158,7 @@ impl Walk<'_> {
             };
             let Some(node) = found else { continue };
             let path = place.path.then(step);
-            let old = place.old.field(name, place.node);
+            let old = place.old.field(name);
             self.value(it, &Place { node, path: &path, old, same_above: same_above && old.value().is_none() });
         }
     }

@@ -1,6 +1,6 @@
 //! Which part of the old object a part of the new one was.
 //!
-//! Fields by their name, elements of a list by its map keys. Elements of other lists, and fields of an atomic object, have no past.
+//! Fields by their name, elements of a list by its map keys. Elements of other lists have no past.
 //! Source: `apiserver/pkg/cel/common/equality.go`.
 
 use serde_json::Value;
@@ -30,9 +30,9 @@ impl<'a> Old<'a> {
         self.0 == Some(new)
     }
 
-    /// What a field was.
-    pub(super) fn field(self, name: &str, schema: &Schema) -> Self {
-        if schema.atomic_map { Self::UNKNOWN } else { Self(self.0.and_then(|it| it.get(name))) }
+    /// What a field was, of an atomic object, too.
+    pub(super) fn field(self, name: &str) -> Self {
+        Self(self.0.and_then(|it| it.get(name)))
     }
 
     /// What an element was.

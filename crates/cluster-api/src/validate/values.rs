@@ -203,7 +203,7 @@ fn fields(value: &Value, old: Old<'_>, schema: &Schema, path: &Path<'_>) -> Foun
     for (name, value) in object {
         // Everything every object has is checked apart.
         let is_type = path.is_root() && matches!(name.as_str(), "apiVersion" | "kind");
-        let old = if is_type { Old::UNKNOWN } else { old.field(name, schema) };
+        let old = if is_type { Old::UNKNOWN } else { old.field(name) };
         if let Some(known) = schema.properties.get(name) {
             found.merge(check(value, old, known, &path.then(Step::Field(name))));
         } else if let Some(other) = schema.additional.as_deref() {
