@@ -7,6 +7,7 @@
 //! Every server can be a lasting one (`directory` given: its state is found again) or one for a test (no directory: nothing
 //! stays). `stop` and `resume` play a server that is down for a while.
 
+mod api_access;
 mod backend;
 mod binary;
 mod bind;
@@ -31,6 +32,7 @@ mod served_zone;
 mod tls_pair;
 mod vigil;
 
+pub use api_access::ApiAccess;
 pub use backend::Backend;
 pub use binary::{Binary, MissingBinary, cache_directory};
 pub use bind::{Bind, NameServerOptions};

@@ -207,11 +207,6 @@ impl Process {
         self.pid().map(|pid| Watched { name: self.launch.name, pid, log: self.log.clone() })
     }
 
-    /// Where the process writes its files.
-    pub(crate) fn directory(&self) -> &Directory {
-        &self.directory
-    }
-
     fn signal(&self, signal: Signal) -> anyhow::Result<()> {
         let Some(pid) = self.pid() else { bail!("{} does not run", self.launch.name) };
         killpg(Pid::from_raw(pid.cast_signed()), signal)
