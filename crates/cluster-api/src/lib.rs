@@ -8,31 +8,52 @@
 //!
 //! | Module | What it does | I/O |
 //! |---|---|---|
+//! | `auth` | who asks, and whether they may | none |
 //! | [`builtin`] | the kinds that are there from the start | none |
+//! | `cluster` | [`Cluster`]: the whole of it, a handle | none |
+//! | `collect` | what controllers do: garbage, namespaces, definitions | none |
 //! | [`crd`] | CustomResourceDefinitions: read, checked, accepted | none |
 //! | [`error`] | the `Status` that a refused request is answered with | none |
 //! | [`go`] | how Go prints values, for messages | none |
 //! | [`managed`] | who owns which field: server-side apply, `managedFields` | none |
 //! | [`patch`] | what a JSON patch, merge patch or strategic merge patch makes of an object | none |
+//! | `http` | requests and answers, watches: a tower service | none |
+//! | `kinds` | what is special about single kinds | none |
+//! | `registry` | which kinds are answered, and where | none |
 //! | [`schema`] | what a kind's objects look like: types, lists, defaults | none |
 //! | [`selector`] | label and field selectors | none |
+//! | `serve` | the same over TLS, with a kubeconfig | sockets |
 //! | [`source`] | time and randomness, handed in | none |
 //! | [`store`] | objects by key and revision, their history | none |
 //! | [`table`] | what `kubectl get` shows | none |
+//! | `verbs` | create, update, patch, delete, scale | none |
 //! | [`validate`] | whether an object is what its schema says | none |
 
+mod auth;
+mod bootstrap;
 pub mod builtin;
+mod cluster;
+mod collect;
 pub mod crd;
 pub mod error;
 pub mod go;
+mod http;
+mod kinds;
 pub mod managed;
 pub mod patch;
+mod registry;
 pub mod schema;
 pub mod selector;
+mod serve;
 pub mod source;
 pub mod store;
 pub mod table;
 pub mod validate;
+mod verbs;
 
+pub use self::http::Body;
+pub use auth::Token;
+pub use cluster::{Authorization, Cluster, Housekeeping, Options};
 pub use error::ApiError;
 pub use schema::Schema;
+pub use serve::Server;

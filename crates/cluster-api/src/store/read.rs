@@ -86,6 +86,18 @@ impl Store {
         self.log.range(self.log.partition_point(|event| event.revision() <= revision)..)
     }
 
+    /// All objects, in the order of their keys.
+    pub fn objects(&self) -> impl Iterator<Item = &Arc<Object>> {
+        self.objects.values()
+    }
+
+    /// The keys of a resource's objects.
+    pub fn keys_of(&self, resource: &str) -> impl Iterator<Item = Key> {
+        let start = Key::new(&resource.into(), "", "");
+        let from = self.objects.range(start.clone()..);
+        from.map(|(key, _)| key).take_while(move |key| key.resource == start.resource).cloned()
+    }
+
     /// The oldest state that can be read.
     #[must_use]
     pub fn oldest(&self) -> u64 {

@@ -1,0 +1,179 @@
+//! The cluster: the store, the kinds it answers, and what it was told about users and time.
+//!
+//! A [`Cluster`] is a handle; clones are the same cluster. It starts no thread and no task: what a real cluster's controllers do
+//! (collect garbage, empty namespaces, establish definitions) is done after each write, or when [`Cluster::settle`] is called.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::auth::Token;
+use crate::bootstrap;
+use crate::collect::Collector;
+use crate::registry::Registry;
+use crate::source::Source;
+use crate::store::Store;
+
+/// Whose requests are allowed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Authorization {
+    /// Everybody's.
+    Always,
+    /// Those that a Role or ClusterRole allows, and all of `system:masters`.
+    #[default]
+    Rbac,
+}
+
+/// Who does what a real cluster's controllers do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Housekeeping {
+    /// Each write's consequences follow before it is answered.
+    #[default]
+    AtOnce,
+    /// Whoever calls [`Cluster::settle`] or [`Cluster::step`].
+    ByHand,
+}
+
+/// How a cluster is.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How many writes can be watched from, or listed at, after the fact.
+    pub history: usize,
+    /// Who is who.
+    pub tokens: Vec<Token>,
+    /// Who whoever brings no token is. `None`: `system:anonymous`.
+    pub nobody: Option<Token>,
+    /// Whose requests are allowed.
+    pub authorization: Authorization,
+    /// Who does what controllers do.
+    pub housekeeping: Housekeeping,
+}
+
+impl Default for Options {
+    /// 4,096 writes kept, no tokens, RBAC, consequences at once.
+    fn default() -> Self {
+        Self {
+            history: 4096,
+            tokens: Vec::new(),
+            nobody: None,
+            authorization: Authorization::default(),
+            housekeeping: Housekeeping::default(),
+        }
+    }
+}
+
+/// A small Kubernetes API.
+#[derive(Clone)]
+pub struct Cluster {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    options: Options,
+    source: Arc<dyn Source>,
+    store: Mutex<Store>,
+    registry: RwLock<Arc<Registry>>,
+    collector: Mutex<Collector>,
+    /// The last revision, for those who wait for the next.
+    changed: watch::Sender<u64>,
+    /// What ServiceAccount tokens are signed with.
+    secret: String,
+}
+
+impl std::fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cluster").field("revision", &self.store().revision()).finish_non_exhaustive()
+    }
+}
+
+impl Cluster {
+    /// A cluster with the namespaces and roles that every cluster starts with.
+    #[must_use]
+    pub fn new(options: Options, source: Arc<dyn Source>) -> Self {
+        let mut store = Store::new(options.history);
+        bootstrap::fill(&mut store, source.as_ref());
+        let registry = RwLock::new(Arc::new(Registry::of(&store)));
+        let secret = source.uid() + &source.uid();
+        let collector = Mutex::new(Collector::default());
+        let changed = watch::Sender::new(store.revision());
+        let inner = Inner { options, source, store: Mutex::new(store), registry, collector, changed, secret };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// What a controller would do next is done, if there is anything to do.
+    pub fn step(&self) -> bool {
+        let mut collector = self.inner.collector.lock().unwrap_or_else(PoisonError::into_inner);
+        let step = collector.next(&self.store(), &self.registry());
+        drop(collector);
+        step.is_some_and(|step| {
+            step.take(self);
+            true
+        })
+    }
+
+    /// Everything that follows from what was written is done.
+    pub fn settle(&self) {
+        while self.step() {}
+    }
+
+    /// Forgets the history up to now: watches from before, and pages of lists from before, end with 410.
+    pub fn compact(&self) {
+        let mut store = self.store();
+        let revision = store.revision();
+        store.compact(revision);
+    }
+
+    /// What follows each write, if consequences are to follow at once.
+    pub(crate) fn settle_at_once(&self) {
+        if self.inner.options.housekeeping == Housekeeping::AtOnce {
+            self.settle();
+        }
+    }
+
+    /// The store, for as long as the guard is held.
+    pub(crate) fn store(&self) -> MutexGuard<'_, Store> {
+        // A panic elsewhere leaves the store whole: its writes are single steps.
+        self.inner.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn registry(&self) -> Arc<Registry> {
+        Arc::clone(&self.inner.registry.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Makes known what was written to the store.
+    pub(crate) fn announce(&self, store: &Store, definitions: bool) {
+        if definitions {
+            let mut registry = self.inner.registry.write().unwrap_or_else(PoisonError::into_inner);
+            *registry = Arc::new(Registry::of(store));
+        }
+        self.inner.changed.send_replace(store.revision());
+    }
+
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.inner.changed.subscribe()
+    }
+
+    pub(crate) fn options(&self) -> &Options {
+        &self.inner.options
+    }
+
+    pub(crate) fn source(&self) -> &dyn Source {
+        self.inner.source.as_ref()
+    }
+
+    pub(crate) fn secret(&self) -> &str {
+        &self.inner.secret
+    }
+
+    /// The time, as objects tell it.
+    pub(crate) fn now(&self) -> String {
+        rfc3339(self.inner.source.now())
+    }
+}
+
+/// A time since the Unix epoch in whole seconds: `2026-11-22T08:00:00Z`.
+pub(crate) fn rfc3339(time: Duration) -> String {
+    let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+    jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::MAX).to_string()
+}

@@ -1,0 +1,105 @@
+//! What an object's fields may be: the request's kind, the schema's fields, their defaults and rules.
+
+use serde_json::Value;
+
+use crate::error::ApiError;
+use crate::http::decode::Document;
+use crate::http::errors;
+use crate::http::query::{FieldValidation, cause};
+use crate::registry::Served;
+use crate::validate::{self, Naming};
+use crate::verbs::On;
+
+/// Takes a body that is of the kind the request is about: without fields that the schema does not know, and with warnings about those.
+///
+/// # Errors
+/// 400 for another kind or version, and for unknown or repeated fields if they are not to be.
+pub(super) fn accepted(
+    on: &On<'_>,
+    document: Document,
+    validation: FieldValidation,
+) -> Result<(Value, Vec<String>), ApiError> {
+    check_head(on, &document.value)?;
+    let mut value = document.value;
+    value["apiVersion"] = on.served.api_version().into();
+    value["kind"] = on.served.kind.as_str().into();
+    let (value, mut unknown) = known(on.served, value);
+    unknown.extend(document.duplicates.iter().map(|path| format!("duplicate field {path:?}")));
+    match validation {
+        FieldValidation::Ignore => Ok((value, Vec::new())),
+        FieldValidation::Warn => Ok((value, unknown)),
+        FieldValidation::Strict if unknown.is_empty() => Ok((value, unknown)),
+        FieldValidation::Strict => {
+            let (kind, what) = (&on.served.kind, format!("strict decoding error: {}", unknown.join(", ")));
+            let message = if on.served.is_custom() {
+                what
+            } else {
+                format!("{kind} in version {:?} cannot be handled as a {kind}: {what}", on.served.version)
+            };
+            Err(ApiError::bad_request(message))
+        }
+    }
+}
+
+/// Whether an object says that it is of the kind the request is about.
+///
+/// # Errors
+/// 400, or 422 for custom resources, if it is not.
+pub(super) fn check_head(on: &On<'_>, value: &Value) -> Result<(), ApiError> {
+    let (served, text) = (on.served, |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default());
+    let (kind, version) = (text("kind"), text("apiVersion"));
+    if !value.is_object() || (served.is_custom() && kind.is_empty()) {
+        let what = format!("Object 'Kind' is missing in '{value}'");
+        let shown: String = value.to_string().chars().take(48).collect();
+        let message =
+            format!("the object provided is unrecognized (must be of type {}): {what} ({shown})", served.kind);
+        return Err(ApiError::bad_request(message));
+    }
+    if !version.is_empty() && version != served.api_version() {
+        let expected = served.api_version();
+        let message =
+            format!("the API version in the data ({version}) does not match the expected API version ({expected})");
+        return Err(ApiError::bad_request(message));
+    }
+    if kind.is_empty() || kind == served.kind {
+        return Ok(());
+    }
+    if served.is_custom() {
+        let why = format!("Invalid value: {kind:?}: must be {}", served.kind);
+        let mut about = served.about_kind(super::metadata::text(value, "name"));
+        about.kind = kind.to_owned();
+        return Err(errors::invalid(about, vec![cause("FieldValueInvalid", "kind", &why)]));
+    }
+    let message = format!(
+        "{kind} in version {:?} cannot be handled as a {}: converting ({}.{kind}) to (core.{}): unknown conversion",
+        served.version, served.kind, served.version, served.kind
+    );
+    Err(ApiError::bad_request(message))
+}
+
+/// The object without fields that the schema does not know, and what those were.
+pub(super) fn known(served: &Served, mut value: Value) -> (Value, Vec<String>) {
+    let unknown = validate::prune(&mut value, &served.schema);
+    (value, unknown.iter().map(|path| format!("unknown field {path:?}")).collect())
+}
+
+/// Fills in the schema's defaults.
+pub(super) fn defaults(served: &Served, value: &mut Value) {
+    validate::defaults(value, &served.schema);
+}
+
+/// Whether an object keeps the rules of its kind.
+///
+/// # Errors
+/// 422, with every field that does not.
+pub(super) fn check(on: &On<'_>, value: &Value, before: Option<&Value>) -> Result<(), ApiError> {
+    let served = on.served;
+    let naming = if served.is_custom() { Naming::Subdomain } else { Naming::of(&served.group, &served.kind) };
+    let mut causes = validate::metadata(value, before, naming, served.namespaced);
+    if before.is_some() {
+        // The real one looks twice at what may not be changed, once for all kinds and once for each.
+        causes.extend(causes.clone());
+    }
+    let causes = validate::check_with(value, before, &served.schema, causes);
+    if causes.is_empty() { Ok(()) } else { Err(on.invalid(causes)) }
+}

@@ -1,0 +1,152 @@
+//! `patch`, in its four kinds.
+
+use serde_json::Value;
+
+use crate::error::{ApiError, Cause};
+use crate::http::decode::{self, Document};
+use crate::http::errors;
+use crate::http::query::{FieldValidation, WriteOptions};
+use crate::kinds;
+use crate::managed::{self, Apply};
+use crate::patch;
+use crate::registry::Served;
+use crate::store::Object;
+use crate::verbs::{On, Replace, Written, create, fields, replace};
+
+/// The largest patch document of operations.
+const OPERATIONS: usize = 10_000;
+
+/// The kind of a patch, by its media type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PatchKind {
+    Json,
+    Merge,
+    Strategic,
+    Apply,
+}
+
+impl PatchKind {
+    /// Reads a media type.
+    ///
+    /// # Errors
+    /// 415 for one that the kind does not take.
+    pub(crate) fn of(served: &Served, content_type: &str) -> Result<Self, ApiError> {
+        match content_type.split(';').next().unwrap_or_default().trim() {
+            "application/json-patch+json" => Ok(Self::Json),
+            "application/merge-patch+json" => Ok(Self::Merge),
+            "application/strategic-merge-patch+json" if !served.is_custom() => Ok(Self::Strategic),
+            "application/apply-patch+yaml" => Ok(Self::Apply),
+            "application/strategic-merge-patch+json" => {
+                let message = "the body of the request was in an unknown format - accepted media types include: \
+                               application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml";
+                Err(ApiError::new(415, "UnsupportedMediaType", message))
+            }
+            _ => {
+                let unsupported = ApiError::new(415, "UnsupportedMediaType", "415: Unsupported Media Type");
+                Err(unsupported.about(crate::error::About::default()))
+            }
+        }
+    }
+}
+
+/// Changes an object by a patch; an applied one is made where it is not there.
+///
+/// # Errors
+/// As the real one: 400, 404, 409, 415, 422.
+pub(crate) fn patch(
+    on: &On<'_>,
+    part: &str,
+    kind: PatchKind,
+    body: &[u8],
+    options: &WriteOptions,
+) -> Result<Written, ApiError> {
+    if kind == PatchKind::Apply {
+        return apply(on, part, body, options);
+    }
+    let wrong = |why: String| ApiError::bad_request(format!("error decoding patch: {why}"));
+    let patch = decode::json(body).map_err(wrong)?.value;
+    if kind == PatchKind::Json && patch.as_array().is_some_and(|it| it.len() > OPERATIONS) {
+        let message = format!(
+            "The allowed maximum operations in a JSON patch is {OPERATIONS}, got {}",
+            patch.as_array().map_or(0, Vec::len)
+        );
+        return Err(ApiError::new(413, "RequestEntityTooLarge", message));
+    }
+    let warnings = std::cell::RefCell::new(Vec::new());
+    let how = Replace { part, options, applied: false, patched: true };
+    let written = replace(on, how, |before| {
+        let (value, unknown) = patched(on, kind, &patch, before, options.validation)?;
+        *warnings.borrow_mut() = unknown;
+        Ok(value)
+    })?;
+    Ok(Written { warnings: warnings.into_inner(), ..written })
+}
+
+/// What a patch makes of an object, and what of it is not known.
+fn patched(
+    on: &On<'_>,
+    kind: PatchKind,
+    patch: &Value,
+    before: &Object,
+    validation: FieldValidation,
+) -> Result<(Value, Vec<String>), ApiError> {
+    let current = kinds::presented(on.served, before.value());
+    let value = match kind {
+        PatchKind::Json => patch::json(&current, patch)?,
+        PatchKind::Strategic => patch::strategic(&current, patch, &on.served.schema)?,
+        PatchKind::Merge | PatchKind::Apply => {
+            patch::check_merge(patch)?;
+            patch::merge(&current, patch)
+        }
+    };
+    let wrong = |why: &str, value: &Value| {
+        let message = format!("Invalid value: {:?}: {why}", value.to_string());
+        let cause = Cause { reason: "FieldValueInvalid", message, field: "patch".to_owned() };
+        errors::invalid(crate::error::About::default(), vec![cause])
+    };
+    fields::check_head(on, &value).map_err(|why| wrong(&why.message, &value))?;
+    let sent = value.clone();
+    let (value, unknown) = fields::known(on.served, value);
+    if validation == FieldValidation::Strict && !unknown.is_empty() {
+        return Err(wrong(&format!("strict decoding error: {}", unknown.join(", ")), &sent));
+    }
+    Ok((value, if validation == FieldValidation::Warn { unknown } else { Vec::new() }))
+}
+
+/// Server-side apply.
+fn apply(on: &On<'_>, part: &str, body: &[u8], options: &WriteOptions) -> Result<Written, ApiError> {
+    let document =
+        decode::read_yaml(body).map_err(|why| ApiError::bad_request(format!("error decoding YAML: {why}")))?;
+    let (value, warnings) = fields::accepted(on, Document { duplicates: Vec::new(), ..document }, options.validation)?;
+    let mut placed = value.clone();
+    crate::verbs::metadata::check_place(on, &mut placed)?;
+    let now = on.cluster.now();
+    let how = Apply {
+        manager: &options.manager,
+        force: options.force,
+        subresource: part,
+        api_version: on.served.api_version(),
+        kind: &on.served.kind,
+        now: &now,
+        reset: managed::reset_of(part, on.served.part("status").is_some(), on.served.is_custom()),
+        typed: !on.served.is_custom(),
+    };
+    let there = on.cluster.store().get(&on.key()).is_some();
+    let written = if there || !part.is_empty() {
+        replace(on, Replace { part, options, applied: true, patched: true }, |before| {
+            managed::apply(Some(&kinds::presented(on.served, before.value())), &placed, &on.served.schema, &how)
+        })?
+    } else {
+        let uid = crate::verbs::metadata::text(&placed, "uid");
+        if !uid.is_empty() {
+            return Err(errors::conflict(
+                on.served,
+                on.name,
+                &format!("uid mismatch: the provided object specified uid {uid}, and no existing object was found"),
+            ));
+        }
+        let value = managed::apply(None, &placed, &on.served.schema, &how)?;
+        create::insert(on, value, options, true)?
+    };
+    Ok(Written { warnings, ..written })
+}

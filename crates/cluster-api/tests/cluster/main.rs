@@ -1,0 +1,5 @@
+//! The cluster as its clients see it.
+
+mod common;
+mod controllers;
+mod kube_client;
