@@ -20,6 +20,7 @@
 //! | `http` | requests and answers, watches: a tower service | none |
 //! | `kinds` | what is special about single kinds | none |
 //! | `registry` | which kinds are answered, and where | none |
+//! | [`openapi`] | OpenAPI v3 documents | none |
 //! | [`schema`] | what a kind's objects look like: types, lists, defaults | none |
 //! | [`selector`] | label and field selectors | none |
 //! | `serve` | the same over TLS, with a kubeconfig | sockets |
@@ -40,6 +41,7 @@ pub mod go;
 mod http;
 mod kinds;
 pub mod managed;
+pub mod openapi;
 pub mod patch;
 mod registry;
 pub mod schema;
