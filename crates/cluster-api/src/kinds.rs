@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use data_encoding::BASE64;
 use serde_json::{Map, Value, json};
 
+use crate::crd;
 use crate::error::ApiError;
 use crate::registry::{DEFINITIONS, Served};
 use crate::selector::Fields;
@@ -179,7 +180,7 @@ pub(crate) fn prepare_create(served: &Served, value: &mut Value, suffix: &str) {
             }
             value["status"] = json!({"phase": "Active"});
         }
-        DEFINITIONS => prepare_definition(value),
+        DEFINITIONS => value["status"] = json!({"conditions": null, "acceptedNames": {"plural": "", "kind": ""}}),
         _ => {}
     }
     workloads::prepare(served, value, suffix);
@@ -190,7 +191,7 @@ pub(crate) fn prepare_create(served: &Served, value: &mut Value, suffix: &str) {
 pub(crate) fn prepare_write(served: &Served, value: &mut Value) {
     match &*served.storage {
         "secrets" => merge_string_data(value),
-        DEFINITIONS => default_definition(value),
+        DEFINITIONS => crd::defaults(value),
         _ => workloads::defaults(served, value),
     }
 }
@@ -205,27 +206,6 @@ fn merge_string_data(value: &mut Value) {
             data[key] = BASE64.encode(text.as_str().unwrap_or_default().as_bytes()).into();
         }
     }
-}
-
-fn prepare_definition(value: &mut Value) {
-    let versions = value.pointer("/spec/versions").and_then(Value::as_array).into_iter().flatten();
-    let stored: Value = versions.filter(|it| it["storage"] == true).filter_map(|it| it.get("name")).cloned().collect();
-    value["status"] =
-        json!({"conditions": null, "acceptedNames": {"plural": "", "kind": ""}, "storedVersions": stored});
-}
-
-fn default_definition(value: &mut Value) {
-    let Some(spec) = value.get_mut("spec").and_then(Value::as_object_mut) else { return };
-    spec.entry("conversion").or_insert_with(|| json!({"strategy": "None"}));
-    let Some(names) = spec.get_mut("names").and_then(Value::as_object_mut) else { return };
-    let kind = names.get("kind").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let mut fill = |key: &str, text: String| {
-        if names.get(key).and_then(Value::as_str).unwrap_or_default().is_empty() {
-            names.insert(key.to_owned(), text.into());
-        }
-    };
-    fill("singular", kind.to_lowercase());
-    fill("listKind", format!("{kind}List"));
 }
 
 /// The object at a key, made where it is missing; none where something else is there.

@@ -19,6 +19,7 @@
 //! | [`patch`] | what a JSON patch, merge patch or strategic merge patch makes of an object | none |
 //! | `http` | requests and answers, watches: a tower service | none |
 //! | `kinds` | what is special about single kinds | none |
+//! | `protobuf` | the bodies that Go's typed clients send | none |
 //! | `registry` | which kinds are answered, and where | none |
 //! | [`openapi`] | OpenAPI v3 documents | none |
 //! | [`schema`] | what a kind's objects look like: types, lists, defaults | none |
@@ -43,6 +44,7 @@ mod kinds;
 pub mod managed;
 pub mod openapi;
 pub mod patch;
+mod protobuf;
 mod registry;
 pub mod schema;
 pub mod selector;

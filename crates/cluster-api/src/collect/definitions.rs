@@ -4,10 +4,10 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::collect::Step;
-use crate::crd::Definition;
+use crate::crd::{self, Definition};
 use crate::kinds::CLEANUP_FINALIZER;
 use crate::registry::{DEFINITIONS, is_established};
 use crate::store::{Object, Scope, Store};
@@ -17,24 +17,22 @@ pub(super) fn next(store: &Store, object: &Arc<Object>) -> Option<Step> {
     if object.is_deleting() {
         return clean_up(store, object);
     }
-    let definition = Definition::read(object.value()).ok()?;
-    let mut status = object.value().get("status").cloned().unwrap_or_else(|| json!({}));
-    match taken(store, object, &definition) {
-        None => {
-            status["acceptedNames"] = object.value().pointer("/spec/names").cloned().unwrap_or_default();
-            set(&mut status, "NamesAccepted", true, "NoConflicts", "no conflicts found");
-            let message = "the initial names have been accepted";
-            set(&mut status, "Established", true, "InitialNamesAccepted", message);
-        }
-        Some((reason, message)) => {
-            set(&mut status, "NamesAccepted", false, reason, &message);
-            if !is_established(object.value()) {
-                set(&mut status, "Established", false, "NotAccepted", "not all names are accepted");
-            }
-        }
+    // Conditions that stay as they are keep their time: only a change shows.
+    let wanted = status(store, object, "");
+    (object.value().get("status") != Some(&wanted)).then(|| Step::Accept { key: object.key().clone() })
+}
+
+/// The status that a definition is to have.
+pub(super) fn status(store: &Store, object: &Object, now: &str) -> Value {
+    let scope = Scope { resource: DEFINITIONS.into(), namespace: None };
+    let established = |it: &Object| it.uid() != object.uid() && is_established(it.value());
+    let others = store.list(&scope, store.revision(), None, 0, established).unwrap_or_default().objects;
+    let others: Vec<_> = others.iter().filter_map(|it| Definition::read(it.value()).ok()).collect();
+    let mut status = crd::accepted(object.value(), &others.iter().collect::<Vec<_>>(), now);
+    if let Ok(definition) = Definition::read(object.value()) {
+        note_storage(&mut status, &definition);
     }
-    note_storage(&mut status, &definition);
-    (object.value().get("status") != Some(&status)).then(|| Step::Status { key: object.key().clone(), status })
+    status
 }
 
 /// Versions that objects were ever stored in stay in the list until somebody has seen to the objects.
@@ -59,51 +57,4 @@ fn clean_up(store: &Store, object: &Arc<Object>) -> Option<Step> {
         return Some(Step::Empty { keys: alive });
     }
     objects.is_empty().then(|| Step::Finish { key: object.key().clone(), finalizer: CLEANUP_FINALIZER })
-}
-
-/// Which of its names another definition of its group has.
-fn taken(store: &Store, object: &Object, definition: &Definition) -> Option<(&'static str, String)> {
-    let scope = Scope { resource: DEFINITIONS.into(), namespace: None };
-    let all = store.list(&scope, store.revision(), None, 0, |it| it.uid() != object.uid()).ok()?.objects;
-    let others: Vec<_> = all
-        .iter()
-        .filter(|it| it.value().pointer("/spec/group").is_some_and(|it| *it == *definition.group))
-        .filter_map(|it| it.value().pointer("/status/acceptedNames"))
-        .collect();
-    let has = |name: &str| others.iter().any(|it| resource_names(it).any(|other| other == name));
-    let is_kind = |name: &str| others.iter().any(|it| it["kind"] == *name || it["listKind"] == *name);
-    let names = &definition.names;
-    let conflict = |name: &str| format!("{name:?} is already in use");
-    let short = names.short_names.iter().find(|it| has(it));
-    [
-        ("PluralConflict", has(&names.plural).then_some(&names.plural)),
-        ("SingularConflict", has(&names.singular).then_some(&names.singular)),
-        ("ShortNamesConflict", short),
-        ("KindConflict", is_kind(&names.kind).then_some(&names.kind)),
-        ("ListKindConflict", is_kind(&names.list_kind).then_some(&names.list_kind)),
-    ]
-    .into_iter()
-    .find_map(|(reason, name)| Some((reason, conflict(name?))))
-}
-
-fn resource_names(accepted: &Value) -> impl Iterator<Item = &str> {
-    let short = accepted.get("shortNames").and_then(Value::as_array).into_iter().flatten();
-    let others = ["plural", "singular"].into_iter().filter_map(|key| accepted.get(key));
-    short.chain(others).filter_map(Value::as_str)
-}
-
-/// Sets a condition; its time is set where it is written, if its status changed.
-fn set(status: &mut Value, kind: &str, holds: bool, reason: &str, message: &str) {
-    let holds = if holds { "True" } else { "False" };
-    let mut conditions = status["conditions"].as_array().cloned().unwrap_or_default();
-    let wanted = json!({"type": kind, "status": holds, "reason": reason, "message": message});
-    match conditions.iter_mut().find(|it| it["type"] == kind) {
-        Some(it) if it["status"] == holds => {
-            it["reason"] = reason.into();
-            it["message"] = message.into();
-        }
-        Some(it) => *it = wanted,
-        None => conditions.push(wanted),
-    }
-    status["conditions"] = conditions.into();
 }

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::cluster::Cluster;
+use crate::collect::definitions;
 use crate::error::ApiError;
 use crate::kinds::{self, NAMESPACE_FINALIZER};
 use crate::store::Key;
@@ -30,8 +31,8 @@ pub(crate) enum Step {
     Finalize { key: Key },
     /// Why a namespace is still there.
     Conditions { key: Key, conditions: Vec<Value> },
-    /// The status of a definition.
-    Status { key: Key, status: Value },
+    /// A definition's names are accepted, or not.
+    Accept { key: Key },
 }
 
 impl Step {
@@ -68,13 +69,17 @@ impl Step {
                     stamp(status, &now);
                 }
             }),
-            Self::Status { key, status } => change(cluster, &key, "status", SERVER, |value| {
-                let mut status = status.clone();
-                stamp(&mut status, &now);
-                if let Some(fields) = value.as_object_mut() {
-                    fields.insert("status".to_owned(), status);
-                }
-            }),
+            Self::Accept { key } => {
+                let store = cluster.store();
+                let Some(object) = store.get(&key).cloned() else { return Ok(()) };
+                let status = definitions::status(&store, &object, &now);
+                drop(store);
+                change(cluster, &key, "status", SERVER, |value| {
+                    if let Some(fields) = value.as_object_mut() {
+                        fields.insert("status".to_owned(), status.clone());
+                    }
+                })
+            }
         }
     }
 }

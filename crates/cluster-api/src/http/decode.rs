@@ -1,4 +1,4 @@
-//! Request bodies: JSON or YAML, read once, with the fields that are there twice.
+//! Request bodies: JSON, YAML or protobuf, read once, with the fields that are there twice.
 
 use std::fmt;
 
@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::error::ApiError;
 use crate::http::errors;
+use crate::protobuf;
 
 /// The largest body that is read, in octets. Source: `apiserver/pkg/server/config.go`.
 pub(crate) const LIMIT: usize = 3 * 1024 * 1024;
@@ -20,27 +21,24 @@ pub(crate) struct Document {
     pub(crate) duplicates: Vec<String>,
 }
 
-/// Which of the two a media type is.
-pub(crate) fn is_yaml(content_type: &str) -> Result<bool, ApiError> {
-    match content_type.split(';').next().unwrap_or_default().trim() {
-        "" | "application/json" => Ok(false),
-        "application/yaml" => Ok(true),
-        _ => Err(errors::unsupported_body()),
-    }
-}
-
 /// Reads a body that is to be an object of this kind.
 pub(crate) fn object(body: &[u8], content_type: &str, kind: &str) -> Result<Document, ApiError> {
-    let yaml = is_yaml(content_type)?;
     let wrong = |why: String| {
         let message = format!("the object provided is unrecognized (must be of type {kind}): {why}");
         ApiError::bad_request(message)
     };
-    if yaml {
-        return read_yaml(body).map_err(wrong);
-    }
     let what = || if body.is_empty() { "<empty>".to_owned() } else { shortened(body) };
-    json(body).map_err(|it| wrong(format!("couldn't get version/kind; json parse error: {it} ({})", what())))
+    match content_type.split(';').next().unwrap_or_default().trim() {
+        "" | "application/json" => {
+            json(body).map_err(|it| wrong(format!("couldn't get version/kind; json parse error: {it} ({})", what())))
+        }
+        "application/yaml" => read_yaml(body).map_err(wrong),
+        "application/vnd.kubernetes.protobuf" => {
+            let value = protobuf::read(body).map_err(wrong)?;
+            Ok(Document { value, duplicates: Vec::new() })
+        }
+        _ => Err(errors::unsupported_body()),
+    }
 }
 
 /// Reads JSON.
@@ -160,7 +158,8 @@ mod tests {
         assert_eq!(code("", "application/json; charset=utf-8"), Some(400));
         assert_eq!(code("a: [", "application/yaml"), Some(400));
         assert_eq!(code("a: 1", "application/yaml"), None);
-        assert_eq!(code("{}", "application/vnd.kubernetes.protobuf"), Some(415));
+        assert_eq!(code("{}", "application/vnd.kubernetes.protobuf"), Some(400));
+        assert_eq!(code("{}", "text/plain"), Some(415));
         let deep = "[".repeat(100_000);
         assert_eq!(code(&deep, ""), Some(400));
         assert_eq!(code(&deep, "application/yaml"), Some(400));

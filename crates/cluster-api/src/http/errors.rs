@@ -83,7 +83,7 @@ pub(crate) fn internal(message: impl Into<String>) -> ApiError {
 
 /// 415, with what is understood.
 pub(crate) fn unsupported_body() -> ApiError {
-    let message = "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml";
+    let message = "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf";
     ApiError::new(415, "UnsupportedMediaType", message)
 }
 

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::crd;
 use crate::error::ApiError;
 use crate::http::decode::Document;
 use crate::http::errors;
@@ -100,6 +101,10 @@ pub(super) fn check(on: &On<'_>, value: &Value, before: Option<&Value>) -> Resul
         // The real one looks twice at what may not be changed, once for all kinds and once for each.
         causes.extend(causes.clone());
     }
-    let causes = validate::check_with(value, before, &served.schema, causes);
+    let causes = if on.is_definition() {
+        causes.into_iter().chain(crd::faults(value, before)).collect()
+    } else {
+        validate::check_with(value, before, &served.schema, causes)
+    };
     if causes.is_empty() { Ok(()) } else { Err(on.invalid(causes)) }
 }
