@@ -122,33 +122,18 @@ pub fn apply(live: Option<&Value>, applied: &Value, schema: &Schema, how: &Apply
     let failed = |error: String| ApiError::new(500, "", error);
     let mut managers =
         entries::read(entries).map_err(|error| failed(format!("failed to decode managed fields: {error}")))?;
-    let request = Request {
-        place: Place::root(schema, how.typed),
-        api_version: how.api_version,
-        reset: FieldSet::of(how.reset),
-        now: how.now.parse().ok(),
-    };
     if entries::list(applied).is_some() {
         return Err(ApiError::bad_request("metadata.managedFields must be nil"));
     }
-    check(applied, request.place, Repeats::Refused)
+    let (place, reset, now) = (Place::root(schema, how.typed), FieldSet::of(how.reset), how.now.parse().ok());
+    let request = Request { place, api_version: how.api_version, reset, now };
+    check(applied, place, Repeats::Refused)
         .map_err(|error| failed(format!("failed to create typed patch object ({}): {error}", named(applied))))?;
     if managers.is_empty() {
         let before = Manager::new(Operation::Update, BEFORE, how.api_version, how.subresource);
         request.update(&json!({}), &object, &mut managers, &before);
-        owners::cap(&mut managers);
     }
-    let manager = Manager::new(Operation::Apply, how.manager, how.api_version, how.subresource);
-    let merged = match attempt(&request, &object, applied, &mut managers, &manager, how.force) {
-        Err(conflicts) if how.manager == last_applied::MANAGER => {
-            match last_applied::remaining(conflicts, &object, &request) {
-                Some(conflicts) => Err(conflicts),
-                None => attempt(&request, &object, applied, &mut managers, &manager, true),
-            }
-        }
-        outcome => outcome,
-    };
-    if let Some(merged) = merged.map_err(|conflicts| conflict(&conflicts))? {
+    if let Some(merged) = merged(&request, &object, applied, &mut managers, how).map_err(|it| conflict(&it))? {
         object = merged;
     }
     if how.manager == last_applied::MANAGER {
@@ -156,6 +141,25 @@ pub fn apply(live: Option<&Value>, applied: &Value, schema: &Schema, how: &Apply
     }
     entries::write(&mut object, &managers);
     Ok(object)
+}
+
+/// Applies, and once more with force where kubectl may pass over the conflicts.
+fn merged(
+    request: &Request<'_>,
+    live: &Value,
+    applied: &Value,
+    managers: &mut Managers,
+    how: &Apply<'_>,
+) -> Result<Option<Value>, Conflicts> {
+    let manager = Manager::new(Operation::Apply, how.manager, how.api_version, how.subresource);
+    let conflicts = match attempt(request, live, applied, managers, &manager, how.force) {
+        Err(conflicts) if how.manager == last_applied::MANAGER => conflicts,
+        outcome => return outcome,
+    };
+    match last_applied::remaining(conflicts, live, request) {
+        Some(conflicts) => Err(conflicts),
+        None => attempt(request, live, applied, managers, &manager, true),
+    }
 }
 
 /// Applies; the managers stay as they are where that conflicts.

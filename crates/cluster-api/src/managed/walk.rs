@@ -95,67 +95,65 @@ fn merge_fields(old: &Map<String, Value>, new: &Map<String, Value>, place: Place
 
 /// Elements of both lists: those of the new one in its order, those that only the old one has where they stood between them.
 fn merge_items(old: &[Value], new: &[Value], place: Place<'_>) -> Vec<Value> {
-    let named = |items: &'_ [Value]| -> Vec<_> { items.iter().map(|item| place.element(item).ok()).collect() };
-    let (old_names, new_names) = (named(old), named(new));
+    let told_apart = |items: &[Value]| -> (Vec<Element>, Vec<Value>) {
+        items.iter().filter_map(|item| Some((place.element(item).ok()?, item.clone()))).unzip()
+    };
+    let ((old_names, old), (new_names, new)) = (told_apart(old), told_apart(new));
     let mut before: BTreeMap<&Element, Option<&Value>> = BTreeMap::new();
     for (item, name) in old.iter().zip(&old_names) {
         // A repeated element is not merged into.
-        if let Some(name) = name {
-            before.entry(name).and_modify(|it| *it = None).or_insert(Some(item));
-        }
+        before.entry(name).and_modify(|it| *it = None).or_insert(Some(item));
     }
-    let after: BTreeSet<&Element> = new_names.iter().flatten().collect();
-    let mut shared = new_names.iter().flatten().filter(|name| before.contains_key(name));
-    let mut next_shared = shared.next();
-    let mut done = BTreeSet::new();
-    let mut out = Vec::with_capacity(old.len().max(new.len()));
-    let mut lefts = old.iter().zip(&old_names).filter_map(|(item, name)| Some((item, name.as_ref()?))).peekable();
-    let mut rights = new.iter().zip(&new_names).filter_map(|(item, name)| Some((item, name.as_ref()?))).peekable();
-    let merged = |item: &Value, name: &Element| match before.get(name) {
+    let merged = |(item, name): (&Value, &Element)| match before.get(name) {
         Some(Some(old)) => merge(old, item, place.item()),
         _ => item.clone(),
     };
+    let sides = interleave(&old_names, &new_names).into_iter();
+    let items = sides.filter_map(|side| match side {
+        Side::Old(index) => old.get(index).cloned(),
+        Side::New(index) => new.get(index).zip(new_names.get(index)).map(merged),
+    });
+    items.collect()
+}
+
+/// Which list the next element comes from, and its place there.
+enum Side {
+    Old(usize),
+    New(usize),
+}
+
+/// The order of two lists that are merged. Of an element that is in both the new one is taken.
+fn interleave(old: &[Element], new: &[Element]) -> Vec<Side> {
+    let (in_old, in_new): (BTreeSet<_>, BTreeSet<_>) = (old.iter().collect(), new.iter().collect());
+    let mut shared = new.iter().filter(|name| in_old.contains(name)).peekable();
+    let (mut left, mut right, mut done) = (0, 0, BTreeSet::new());
+    let mut out = Vec::with_capacity(old.len().max(new.len()));
     loop {
-        let (left, right) = (lefts.peek().copied(), rights.peek().copied());
-        if let (Some((_, left)), Some((item, right))) = (left, right) {
-            if left == right {
-                done.insert(right);
-                out.push(merged(item, right));
-                lefts.next();
-                rights.next();
-                next_shared = shared.next();
-                continue;
+        match (old.get(left), new.get(right)) {
+            (None, None) => return out,
+            (Some(name), Some(other)) if name == other => {
+                out.push(Side::New(right));
+                done.insert(other);
+                shared.next();
+                (left, right) = (left + 1, right + 1);
             }
             // In both lists, but not the one whose turn it is.
-            if after.contains(left) && next_shared.is_some_and(|next| next != left) {
-                lefts.next();
-                continue;
+            (Some(name), Some(_)) if in_new.contains(name) && shared.peek().is_some_and(|next| *next != name) => {
+                left += 1;
             }
-        }
-        if let Some((item, left)) = left {
-            if !after.contains(left) {
-                out.push(item.clone());
-                lefts.next();
-                continue;
+            (Some(name), _) if !in_new.contains(name) => {
+                out.push(Side::Old(left));
+                left += 1;
             }
-            if done.contains(left) {
-                lefts.next();
+            (name, Some(other)) => {
+                left += usize::from(name.is_some_and(|name| done.contains(name)));
+                out.push(Side::New(right));
+                done.insert(other);
+                right += 1;
+                shared.next_if_eq(&other);
             }
-        }
-        match right {
-            Some((item, right)) => {
-                done.insert(right);
-                out.push(merged(item, right));
-                rights.next();
-                if next_shared == Some(right) {
-                    next_shared = shared.next();
-                }
-            }
-            None if lefts.peek().is_none() => return out,
-            // What is left over was merged already; the round above passes it.
-            None => {
-                lefts.next_if(|(_, left)| after.contains(left));
-            }
+            // What is left over was taken with the new one's.
+            (Some(_), None) => left += 1,
         }
     }
 }
