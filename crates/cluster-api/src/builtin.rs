@@ -13,7 +13,10 @@ use serde_json::{Map, Value};
 use crate::schema::Schema;
 use crate::table::{self, Column};
 
+mod check;
 mod read;
+
+pub use check::check;
 
 static RESOURCES: LazyLock<Vec<Resource>> = LazyLock::new(load);
 static SCHEMAS: LazyLock<BTreeMap<String, Value>> = LazyLock::new(|| {

@@ -60,6 +60,12 @@ pub fn duplicate(field: impl Into<String>, value: &Value) -> Cause {
     cause("FieldValueDuplicate", field, format!("Duplicate value: {}", printed(value)))
 }
 
+/// The value, printed already, is there twice.
+#[must_use]
+pub fn duplicate_printed(field: impl Into<String>, value: &str) -> Cause {
+    cause("FieldValueDuplicate", field, format!("Duplicate value: {value}"))
+}
+
 /// The value is none of these.
 #[must_use]
 pub fn not_supported<'a>(field: impl Into<String>, value: &Value, known: impl IntoIterator<Item = &'a str>) -> Cause {
