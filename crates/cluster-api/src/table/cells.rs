@@ -1,7 +1,6 @@
 //! The cells of built-in kinds.
 //!
-//! Source: `kubernetes/pkg/printers/internalversion/printers.go`. A column that is not listed here shows nothing; a test sees to it
-//! that all are.
+//! Source: `kubernetes/pkg/printers/internalversion/printers.go`. A column that is not listed here shows nothing.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
