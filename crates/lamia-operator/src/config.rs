@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::lease::ElectionTimes;
+
 /// The operator's settings.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -24,6 +26,10 @@ pub struct Config {
     pub probe: ProbeMode,
     /// How long records of a deleted host stay.
     pub deletion_grace: Duration,
+    /// How fast leadership passes on.
+    pub election: ElectionTimes,
+    /// Seconds after which the API server ends a watch and it is begun again: below 295, or 0 to leave it to the API server.
+    pub watch_timeout: u32,
 }
 
 /// How the gateway's TLS is looked at.
@@ -49,6 +55,9 @@ impl Default for Config {
             metrics_address: None,
             probe: ProbeMode::Gateway,
             deletion_grace: Duration::from_secs(60),
+            election: ElectionTimes::default(),
+            // Below the 290 s that clients use, so that a connection that died in silence is noticed within minutes.
+            watch_timeout: 200,
         }
     }
 }

@@ -6,7 +6,7 @@
 //!   it has itself watched the record stay unchanged for the record's whole duration, on its own monotonic clock.
 //! - *Every write carries the `resourceVersion` that it is based on*, so of two writers one gets a conflict.
 //! - *The leader stops first.* What it may do is counted from the instant at which it *sent* its last good renewal, which
-//!   is never later than the instant at which anybody saw it. It may begin calls for [`LeaseConfig::renew_deadline`]
+//!   is never later than the instant at which anybody saw it. It may begin calls for [`ElectionTimes::renew_deadline`]
 //!   (9 s), a call times out in 5 s, and the Lease lasts 15 s: 9 + 5 < 15.
 //! - *A reply that was lost is not a refusal*: the next attempt reads the Lease and finds its own name in it.
 //!
@@ -24,10 +24,13 @@ use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use kube::Client;
 use kube::api::{Api, PostParams};
+use lamia_core::cert::share;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
+
+use crate::issuance::seed;
 
 /// The Lease's name. The chart's Role names it too.
 pub const LEASE: &str = "lamia";
@@ -42,30 +45,46 @@ pub struct LeaseConfig {
     /// Our name in the Lease: that of the pod. No two living processes may share it; a process that comes back under the
     /// same name continues at once.
     pub identity: String,
+    /// How fast leadership passes on.
+    pub times: ElectionTimes,
+}
+
+/// The three times of an election.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ElectionTimes {
     /// How long the others leave an unchanged Lease alone.
     pub duration: Duration,
     /// How long after its last good renewal the leader may still begin something. Well below `duration`.
     pub renew_deadline: Duration,
-    /// Time between two attempts, to renew or to acquire (to acquire, up to half as much again, at random).
+    /// Time between two attempts, to renew or to acquire (to acquire, up to half as much again, spread by the identity).
     pub retry: Duration,
 }
 
-impl LeaseConfig {
-    /// The times that the design names: 15 s, 9 s, 2 s.
-    pub fn new(namespace: impl Into<String>, name: impl Into<String>, identity: impl Into<String>) -> Self {
+/// The times that the design names: 15 s, 9 s, 2 s.
+impl Default for ElectionTimes {
+    fn default() -> Self {
         Self {
-            namespace: namespace.into(),
-            name: name.into(),
-            identity: identity.into(),
             duration: Duration::from_secs(15),
             renew_deadline: Duration::from_secs(9),
             retry: Duration::from_secs(2),
         }
     }
+}
+
+impl LeaseConfig {
+    /// With the usual times.
+    pub fn new(namespace: impl Into<String>, name: impl Into<String>, identity: impl Into<String>) -> Self {
+        Self {
+            namespace: namespace.into(),
+            name: name.into(),
+            identity: identity.into(),
+            times: ElectionTimes::default(),
+        }
+    }
 
     /// How long one request may take, so that within the deadline a hung one can be repeated.
     fn request_timeout(&self) -> Duration {
-        self.renew_deadline / 3
+        self.times.renew_deadline / 3
     }
 }
 
@@ -158,6 +177,9 @@ pub struct LeaderElection<A> {
     observed: Option<(Lease, Instant)>,
     /// When the renewal was sent by which we lead; `None` on standby.
     renewed_at: Option<Instant>,
+    /// A number of our own, and the attempts so far: together they spread the candidates' attempts.
+    seed: u64,
+    attempts: u64,
 }
 
 /// An election that runs.
@@ -182,7 +204,8 @@ impl LeaderElection<KubeLease> {
 impl<A: LeaseApi> LeaderElection<A> {
     /// The same on any store of a Lease.
     pub fn with_api(api: A, config: LeaseConfig) -> Self {
-        Self { api, config, observed: None, renewed_at: None }
+        let seed = seed(&config.identity);
+        Self { api, config, observed: None, renewed_at: None, seed, attempts: 0 }
     }
 
     /// Runs until `shutdown` is cancelled. Cancel it only after everything that acts has stopped: the Lease is released
@@ -196,12 +219,14 @@ impl<A: LeaseApi> LeaderElection<A> {
     async fn take_part(mut self, tell: watch::Sender<Leadership>, shutdown: CancellationToken) {
         while !shutdown.is_cancelled() {
             tokio::select! {
+                biased;
                 () = shutdown.cancelled() => {}
                 () = self.attempt_in_time() => {}
             }
             self.announce(&tell);
             let pause = self.pause();
             tokio::select! {
+                biased;
                 () = shutdown.cancelled() => {}
                 () = sleep(pause) => {}
             }
@@ -215,6 +240,7 @@ impl<A: LeaseApi> LeaderElection<A> {
 
     /// One attempt to acquire or renew; steps down when the deadline has passed without a good one.
     async fn attempt_in_time(&mut self) {
+        self.attempts = self.attempts.wrapping_add(1);
         let outcome = match timeout(self.time_for_attempt(), self.attempt()).await {
             Ok(outcome) => outcome,
             Err(_) => Err(LeaseError::TimedOut),
@@ -290,7 +316,7 @@ impl<A: LeaseApi> LeaderElection<A> {
             record.acquire_time = Some(now.clone());
         }
         record.holder_identity = Some(self.config.identity.clone());
-        record.lease_duration_seconds = i32::try_from(self.config.duration.as_secs()).ok();
+        record.lease_duration_seconds = i32::try_from(self.config.times.duration.as_secs()).ok();
         record.renew_time = Some(now);
         record
     }
@@ -312,7 +338,7 @@ impl<A: LeaseApi> LeaderElection<A> {
             Some(holder) if holder == self.config.identity => true,
             Some(_) => {
                 let seconds = spec.and_then(|spec| spec.lease_duration_seconds).and_then(|s| u64::try_from(s).ok());
-                let lasts = seconds.map_or(self.config.duration, Duration::from_secs);
+                let lasts = seconds.map_or(self.config.times.duration, Duration::from_secs);
                 self.observed.as_ref().is_some_and(|(_, since)| since.elapsed() >= lasts)
             }
         }
@@ -346,7 +372,7 @@ impl<A: LeaseApi> LeaderElection<A> {
 
     /// What is left of the deadline; `None` on standby.
     fn time_left(&self) -> Option<Duration> {
-        self.renewed_at.map(|sent| self.config.renew_deadline.saturating_sub(sent.elapsed()))
+        self.renewed_at.map(|sent| self.config.times.renew_deadline.saturating_sub(sent.elapsed()))
     }
 
     fn time_for_attempt(&self) -> Duration {
@@ -356,15 +382,17 @@ impl<A: LeaseApi> LeaderElection<A> {
 
     fn pause(&self) -> Duration {
         match self.time_left() {
-            Some(left) => left.min(self.config.retry),
-            None => self.config.retry.mul_f64(1.0 + 0.5 * rand::random::<f64>()),
+            Some(left) => left.min(self.config.times.retry),
+            None => self.config.times.retry.mul_f64(1.0 + 0.5 * share(self.seed ^ self.attempts)),
         }
     }
 
     fn announce(&self, tell: &watch::Sender<Leadership>) {
         let now = match self.renewed_at {
             None => Leadership::Standby,
-            Some(renewed_at) => Leadership::Leader { renewed_at, act_until: renewed_at + self.config.renew_deadline },
+            Some(renewed_at) => {
+                Leadership::Leader { renewed_at, act_until: renewed_at + self.config.times.renew_deadline }
+            }
         };
         let before = tell.send_replace(now);
         if before.is_leader() != now.is_leader() {

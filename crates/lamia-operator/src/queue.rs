@@ -123,6 +123,7 @@ impl<K: Ord + Clone> WorkQueue<K> {
             match next {
                 None => changed.await,
                 Some(at) => tokio::select! {
+                    biased;
                     () = changed => {}
                     () = sleep_until(at) => {}
                 },

@@ -64,7 +64,8 @@ pub async fn run_in(outside: Outside, config: Config, client: Client, stop: Canc
     lamia_providers::endpoint::install_ring();
     let metrics = Metrics::new();
     let client = metrics.counting(client);
-    let election = LeaseConfig::new(&config.namespace, LEASE, instance_name());
+    let election =
+        LeaseConfig { times: config.election, ..LeaseConfig::new(&config.namespace, LEASE, instance_name()) };
     let over = CancellationToken::new();
     let Election { leadership, task } = LeaderElection::new(client.clone(), election).run(over.clone());
     let health = Health::new(leadership.clone());
@@ -81,6 +82,7 @@ pub async fn run_in(outside: Outside, config: Config, client: Client, stop: Canc
     loop {
         let mut turn = leadership.clone();
         tokio::select! {
+            biased;
             () = stop.cancelled() => break,
             elected = turn.wait_for(Leadership::is_leader) => if elected.is_err() { break },
         }
@@ -129,6 +131,7 @@ impl Term {
         let stop = self.stop.clone();
         self.tasks.spawn(async move {
             tokio::select! {
+                biased;
                 () = stop.cancelled() => {}
                 () = task => {}
             }
@@ -195,6 +198,7 @@ pub(crate) async fn term(
     start_watches(&mut term, config, client, &parts);
     start_controllers(&mut term, &parts, metrics, events);
     let ended = tokio::select! {
+        biased;
         () = stop.cancelled() => Ended::Stopped,
         () = deposed(leadership) => Ended::Deposed,
     };
@@ -213,7 +217,7 @@ async fn deposed(mut leadership: watched::Receiver<Leadership>) {
 }
 
 fn start_watches(term: &mut Term, config: &Config, client: &Client, parts: &Parts) {
-    let every = watcher::Config::default;
+    let every = || watcher::Config::default().timeout(config.watch_timeout);
     let ours = || every().labels(&format!("{LABEL_MANAGED_BY}={MANAGED_BY_VALUE}"));
 
     let (world, wake, hosts) = (parts.world.clone(), parts.wake.clone(), parts.hosts.clone());

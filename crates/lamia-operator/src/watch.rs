@@ -8,6 +8,8 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use futures::{StreamExt, pin_mut};
+use jiff::SignedDuration;
+use kube::runtime::utils::{Backoff, ResetTimerBackoff};
 use kube::runtime::watcher;
 use kube::runtime::{WatchStreamExt, watcher::Event};
 use kube::{Api, Resource};
@@ -15,17 +17,20 @@ use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
 use lamia_core::host::ObjectKey;
+use lamia_core::requeue::pause;
 
+use crate::issuance::seed;
 use crate::world::cluster::key_of;
 
-/// Seconds after which the API server ends a watch and it is begun again. Below the 290 s default, so that a connection
-/// that died in silence is noticed within minutes.
-const WATCH_TIMEOUT_SECONDS: u32 = 200;
 /// Objects a page of a list. What is read before it is pruned, managed fields above all, is ten times what is kept: of
 /// a thousand objects at once it would be most of the process's memory.
 const PAGE: u32 = 100;
 /// How often a kind that is not installed is looked for again.
 const MISSING_KIND_RECHECK: Duration = Duration::from_secs(30);
+/// The longest pause between attempts of a watch that fails.
+const RETRY_MOST: SignedDuration = SignedDuration::from_secs(30);
+/// A watch that went well for so long begins with the shortest pause again.
+const FORGIVEN_AFTER: Duration = Duration::from_secs(120);
 
 /// What a watch tells.
 #[derive(Debug)]
@@ -52,12 +57,12 @@ pub(crate) async fn follow<K>(
 {
     let mut missing = false;
     loop {
-        let stream =
-            watcher(api.clone(), config.clone().timeout(WATCH_TIMEOUT_SECONDS).page_size(PAGE)).default_backoff();
+        let stream = watcher(api.clone(), config.clone().page_size(PAGE)).backoff(Pauses::of(what));
         pin_mut!(stream);
         let mut listed = BTreeSet::new();
         loop {
             let event = tokio::select! {
+                biased;
                 () = stop.cancelled() => return,
                 event = stream.next() => event,
             };
@@ -81,9 +86,39 @@ pub(crate) async fn follow<K>(
             }
         }
         tokio::select! {
+            biased;
             () = stop.cancelled() => return,
             () = tokio::time::sleep(MISSING_KIND_RECHECK) => {}
         }
+    }
+}
+
+/// Pauses between attempts of a watch that fails: 1 s, 2 s, 4 s … [`RETRY_MOST`], spread by the kind and not by chance, so that
+/// a simulation can be repeated.
+struct Pauses {
+    failures: u32,
+    seed: u64,
+}
+
+impl Pauses {
+    fn of(kind: &str) -> ResetTimerBackoff<Self> {
+        ResetTimerBackoff::new(Self { failures: 0, seed: seed(kind) }, FORGIVEN_AFTER)
+    }
+}
+
+impl Iterator for Pauses {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        let wait = pause(self.failures, RETRY_MOST, self.seed);
+        self.failures = self.failures.saturating_add(1);
+        Some(wait.unsigned_abs())
+    }
+}
+
+impl Backoff for Pauses {
+    fn reset(&mut self) {
+        self.failures = 0;
     }
 }
 

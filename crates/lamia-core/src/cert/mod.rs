@@ -37,7 +37,8 @@ pub(crate) fn mix(seed: u64) -> u64 {
 }
 
 /// A share in `[0, 1)`, fixed by the seed.
-pub(crate) fn share(seed: u64) -> f64 {
+#[must_use]
+pub fn share(seed: u64) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "53 bits are what an f64 holds exactly")]
     let top = (mix(seed) >> 11) as f64;
     top / 9_007_199_254_740_992.0

@@ -335,7 +335,7 @@ impl Book {
     /// The provider failed: queued demands say so, and the next turn waits. What is not known for certain is forgotten.
     fn fail(&mut self, error: &ProviderError, now: Moment) {
         self.failures += 1;
-        let delay = retry::delay(error, self.failures, rand::random());
+        let delay = retry::delay(error, self.failures, &self.wanted.zone);
         let atomic = self.binding.as_ref().is_some_and(|binding| binding.provider.capabilities().atomic_batches);
         let nothing_done = matches!(error.kind, ErrorKind::Throttled | ErrorKind::Unauthorized | ErrorKind::Forbidden);
         if !(atomic && nothing_done) {

@@ -9,15 +9,24 @@
 
 use std::time::Duration;
 
+use lamia_core::cert::share;
+use lamia_core::name::Fqdn;
 use lamia_providers::error::{ErrorKind, ProviderError};
+
+use crate::issuance::seed;
 
 /// The longest wait of all.
 pub(super) const LONGEST: Duration = Duration::from_secs(60);
 /// How many conflicts in a row are taken for a race that reading again ends.
 const RACES: u32 = 3;
 
-/// How long to wait after the `failures`-th failure in a row, the first being 1; `jitter` is from 0 to 1.
-pub(super) fn delay(error: &ProviderError, failures: u32, jitter: f64) -> Duration {
+/// How long to wait after the `failures`-th failure in a row, the first being 1; spread by the zone's name.
+pub(super) fn delay(error: &ProviderError, failures: u32, zone: &Fqdn) -> Duration {
+    spread(error, failures, share(seed(zone.as_str()) ^ u64::from(failures)))
+}
+
+/// The same; `jitter` is from 0 to 1.
+fn spread(error: &ProviderError, failures: u32, jitter: f64) -> Duration {
     let doubled = Duration::from_secs(1 << failures.saturating_sub(1).min(6));
     let backoff = doubled.mul_f64(1.0 + jitter / 4.0).min(LONGEST);
     match error.kind {
@@ -52,9 +61,9 @@ mod tests {
         ];
         for (kind, failures, jitter, expected) in table {
             let error = ProviderError::new(kind, "apply", "a fault");
-            assert_eq!(delay(&error, failures, jitter), expected, "{kind:?} {failures}");
+            assert_eq!(spread(&error, failures, jitter), expected, "{kind:?} {failures}");
         }
         let throttled = ProviderError::new(ErrorKind::Throttled, "apply", "slow down").retry_after(second(90));
-        assert_eq!(delay(&throttled, 1, 0.0), second(90));
+        assert_eq!(spread(&throttled, 1, 0.0), second(90));
     }
 }

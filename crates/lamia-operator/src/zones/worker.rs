@@ -38,6 +38,7 @@ async fn write(cell: Arc<ZoneCell>, stop: CancellationToken) {
             continue;
         }
         tokio::select! {
+            biased;
             () = stop.cancelled() => return,
             () = cell.wake.notified() => {}
             () = until(turn) => {}
@@ -83,12 +84,14 @@ async fn check(cell: Arc<ZoneCell>, stop: CancellationToken) {
         });
         if next.is_some_and(|at| at <= Instant::now()) {
             tokio::select! {
+                biased;
                 () = stop.cancelled() => return,
                 () = turn_checker(&cell) => {}
             }
             continue;
         }
         tokio::select! {
+            biased;
             () = stop.cancelled() => return,
             () = cell.wake_checker.notified() => {}
             () = until(next) => {}

@@ -181,6 +181,7 @@ impl Stage {
             metrics_address: None,
             probe: self.gateway.as_ref().map_or(ProbeMode::Off, |gateway| ProbeMode::Fixed(gateway.https())),
             deletion_grace: self.deletion_grace,
+            ..Config::default()
         }
     }
 
