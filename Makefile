@@ -13,19 +13,19 @@ help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 sandbox: ## Watch a host go from nothing to HTTPS, on this machine
-	@tools/install sandbox
+	@tools/install sandbox $(if $(findstring --kubernetes,$(ARGS)),kubernetes)
 	@cargo run --locked --release --package lamia --features sandbox -- sandbox $(ARGS)
 
-test: ## Every test that needs no Kubernetes API: real ACME, DNS and Envoy, on loopback
+test: ## Every test: real ACME, DNS and Envoy on loopback, and the small Kubernetes API of this repository
 	@tools/install test
-	cargo test --locked --workspace $(ARGS)
+	cargo test --locked --workspace --features lamia/sandbox $(ARGS)
 
-test-kubernetes: ## Every test that needs one: on a real kube-apiserver, on loopback
+test-kubernetes: ## The tests that need a Kubernetes API, on a real kube-apiserver
 	@tools/install test kubernetes helm
-	cargo test --locked --workspace --features lamia-tests/kubernetes,lamia/sandbox --test 'kube_*' $(ARGS)
+	LAMIA_TEST_KUBERNETES=real cargo test --locked --workspace --features lamia/sandbox --test 'kube_*' $(ARGS)
 
-bench: ## How fast hosts go live, and at what cost (BENCH_HOSTS=1,100,1000 BENCH_JSON=file)
-	@tools/install sandbox
+bench: ## How fast hosts go live, and at what cost (BENCH_HOSTS=1,100,1000 BENCH_API=real|embedded BENCH_JSON=file)
+	@tools/install sandbox $(if $(filter embedded,$(BENCH_API)),,kubernetes)
 	@cargo bench --locked --package lamia --features sandbox --bench hosts
 
 lint: fmt clippy deny tidy gen-check ## Format, clippy, dependencies, house rules, generated files

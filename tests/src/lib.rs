@@ -12,7 +12,8 @@ pub mod visitor;
 use std::future::Future;
 use std::time::{Duration, Instant};
 
-use lamia_sandbox::servers::Binary;
+use lamia_sandbox::servers::{ApiKind, Binary};
+use lamia_sandbox::stage::StageOptions;
 
 pub use self::conditions::{PATIENCE, host_is};
 pub use self::running::Running;
@@ -38,14 +39,23 @@ pub fn has(programs: &[Binary]) -> bool {
 /// Whether the whole stage can be set here; says what is missing.
 #[must_use]
 pub fn can_stage() -> bool {
-    has(&[
-        Binary::Etcd,
-        Binary::KubeApiServer,
-        Binary::KubeControllerManager,
-        Binary::Pebble,
-        Binary::PowerDns,
-        Binary::Envoy,
-    ])
+    has(ApiKind::tested().programs()) && has(&[Binary::Pebble, Binary::PowerDns, Binary::Envoy])
+}
+
+/// Whether tests are run on the real API server; else says why this one is skipped.
+#[must_use]
+pub fn is_real(why: &str) -> bool {
+    let is_real = ApiKind::tested() == ApiKind::Real;
+    if !is_real {
+        println!("skipped: {why} (make test-kubernetes runs it)");
+    }
+    is_real
+}
+
+/// A stage with the API that tests are run on.
+#[must_use]
+pub fn stage() -> StageOptions {
+    StageOptions { kubernetes: ApiKind::tested(), ..StageOptions::default() }
 }
 
 /// Looks again and again until it finds what it looks for.

@@ -10,7 +10,7 @@ use kube::api::{ObjectMeta, Patch, PatchParams};
 use kube::core::{DynamicObject, GroupVersionKind, TypeMeta};
 use kube::discovery::{Scope, pinned_kind};
 use kube::{Api, Client};
-use lamia_sandbox::servers::{Binary, KubeApiServer, KubeApiServerOptions};
+use lamia_sandbox::servers::{ApiKind, Binary, KubeApiServerOptions, Kubernetes};
 use lamia_sandbox::{definitions, manifests};
 use lamia_tests::has;
 use serde::Deserialize as _;
@@ -133,10 +133,10 @@ async fn try_out(client: &Client, object: &Value) -> Result<DynamicObject, kube:
 
 #[tokio::test]
 async fn a_real_api_server_takes_all_that_the_charts_render() {
-    if !has(&[Binary::Helm, Binary::Etcd, Binary::KubeApiServer]) {
+    if !has(&[Binary::Helm]) || !has(ApiKind::tested().programs()) {
         return;
     }
-    let server = KubeApiServer::start(KubeApiServerOptions::default()).await.expect("starts");
+    let server = Kubernetes::start(ApiKind::tested(), false, KubeApiServerOptions::default()).await.expect("starts");
     let client = server.client().await.expect("a client");
     let namespaces: Api<Namespace> = Api::all(client.clone());
     for name in [NAMESPACE, "istio-system", "edge"] {

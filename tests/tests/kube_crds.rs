@@ -5,11 +5,10 @@ use kube::api::{DynamicObject, Patch, PatchParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::{Api, Client};
 use lamia_sandbox::definitions;
-use lamia_sandbox::servers::{Binary, KubeApiServer, KubeApiServerOptions};
+use lamia_sandbox::servers::{ApiKind, KubeApiServerOptions, Kubernetes};
 use lamia_tests::has;
 use serde_json::{Value, json};
 
-const NEEDED: [Binary; 2] = [Binary::Etcd, Binary::KubeApiServer];
 const NAMESPACE: &str = "default";
 
 /// Objects that are right; every test of a rule changes one thing about one of them.
@@ -88,8 +87,8 @@ async fn create(client: &Client, object: &Value) -> Result<DynamicObject, kube::
         .await
 }
 
-async fn server_with_definitions() -> (KubeApiServer, Client) {
-    let server = KubeApiServer::start(KubeApiServerOptions::default()).await.expect("starts");
+async fn server_with_definitions() -> (Kubernetes, Client) {
+    let server = Kubernetes::start(ApiKind::tested(), false, KubeApiServerOptions::default()).await.expect("starts");
     let client = server.client().await.expect("a client");
     definitions::install(&client).await.expect("takes all five definitions");
     (server, client)
@@ -97,7 +96,7 @@ async fn server_with_definitions() -> (KubeApiServer, Client) {
 
 #[tokio::test]
 async fn every_rule_refuses_with_its_message_and_nothing_else_is_refused() {
-    if !has(&NEEDED) {
+    if !has(ApiKind::tested().programs()) {
         return;
     }
     let (_server, client) = server_with_definitions().await;
@@ -116,7 +115,7 @@ async fn every_rule_refuses_with_its_message_and_nothing_else_is_refused() {
 
 #[tokio::test]
 async fn defaults_are_filled_in_also_for_nulls() {
-    if !has(&NEEDED) {
+    if !has(ApiKind::tested().programs()) {
         return;
     }
     let (_server, client) = server_with_definitions().await;
@@ -142,7 +141,7 @@ async fn defaults_are_filled_in_also_for_nulls() {
 
 #[tokio::test]
 async fn every_sample_is_accepted() {
-    if !has(&NEEDED) {
+    if !has(ApiKind::tested().programs()) {
         return;
     }
     let (_server, client) = server_with_definitions().await;

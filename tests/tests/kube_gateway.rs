@@ -8,7 +8,9 @@ use anyhow::ensure;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, Patch, PatchParams};
 use kube::runtime::wait::{await_condition, conditions};
-use lamia_sandbox::servers::{Backend, Binary, Envoy, EnvoyOptions, KubeApiServer, KubeApiServerOptions, loopback};
+use lamia_sandbox::servers::{
+    ApiKind, Backend, Binary, Envoy, EnvoyOptions, KubeApiServerOptions, Kubernetes, loopback,
+};
 use lamia_sandbox::translator::{BackendKey, GatewayFeeder, Key, Surroundings};
 use lamia_tests::{eventually, has};
 use rcgen::{CertificateParams, KeyPair};
@@ -72,10 +74,10 @@ fn tls_secret((certificate, key): &(String, String)) -> Value {
 
 #[tokio::test]
 async fn what_is_applied_is_served_and_what_is_deleted_is_not() {
-    if !has(&[Binary::Etcd, Binary::KubeApiServer, Binary::Envoy]) {
+    if !has(ApiKind::tested().programs()) || !has(&[Binary::Envoy]) {
         return;
     }
-    let server = KubeApiServer::start(KubeApiServerOptions::default()).await.expect("the API");
+    let server = Kubernetes::start(ApiKind::tested(), false, KubeApiServerOptions::default()).await.expect("the API");
     let client = server.client().await.expect("a client");
     install(&client).await;
     let backend = Backend::start("shop", "1").await.expect("the shop");

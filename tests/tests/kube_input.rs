@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::{ObjectMeta, PostParams};
 use lamia_sandbox::stage::{DEMO_NAMESPACE, GATEWAY_NAMESPACE, NAME_SERVERS, StageOptions};
 use lamia_tests::conditions::Tells as _;
-use lamia_tests::{Setup, can_stage, eventually, host_is};
+use lamia_tests::{Setup, can_stage, eventually, host_is, stage};
 use serde_json::{Value, json};
 
 /// The zone of most cases: what stands in it at the end is compared.
@@ -16,7 +16,7 @@ async fn what_can_not_be_is_refused_with_a_reason() {
     if !can_stage() {
         return;
     }
-    let setup = Setup::new(StageOptions { gateway: false, ..StageOptions::default() }).await;
+    let setup = Setup::new(StageOptions { gateway: false, ..stage() }).await;
     setup.apply_provider(&[]).await;
     let plain = json!([{"namespaces": {"all": true}, "allow": ["Wildcard", "Apex"]}]);
     tokio::join!(

@@ -7,7 +7,7 @@ use kube::core::{DynamicObject, GroupVersionKind};
 use kube::{Api, Client, ResourceExt as _};
 use lamia_operator::plan::{Action, Forecast, HostForecast};
 use lamia_sandbox::manifests;
-use lamia_sandbox::stage::{self, Stage, StageOptions};
+use lamia_sandbox::stage::{self, Stage};
 use lamia_tests::{Running, can_stage, host_is};
 use reqwest::Method;
 
@@ -65,7 +65,7 @@ async fn a_plan_says_what_comes_does_nothing_and_is_empty_once_all_is_done() {
     if !can_stage() {
         return;
     }
-    let stage = Stage::set(StageOptions::default()).await.expect("the stage is set");
+    let stage = Stage::set(lamia_tests::stage()).await.expect("the stage is set");
     stage.apply_provider().await.expect("applied");
     stage.apply_issuer().await.expect("applied");
     stage.apply_shop().await.expect("applied");

@@ -7,7 +7,7 @@ use anyhow::ensure;
 use lamia_api::meta::ANNOTATION_CERTIFICATE;
 use lamia_sandbox::stage::{DEMO_NAMESPACE, NAME_SERVERS, StageOptions};
 use lamia_tests::visitor::visit;
-use lamia_tests::{Setup, can_stage, eventually, host_is};
+use lamia_tests::{Setup, can_stage, eventually, host_is, stage};
 use serde_json::{Value, json};
 
 /// A zone that Lamia is told of, with a grant for wildcards.
@@ -29,7 +29,7 @@ async fn hosts_share_a_gateway_and_go_without_a_trace() {
     if !can_stage() {
         return;
     }
-    let setup = Setup::new(StageOptions { deletion_grace: Duration::from_secs(1), ..StageOptions::default() }).await;
+    let setup = Setup::new(StageOptions { deletion_grace: Duration::from_secs(1), ..stage() }).await;
     setup.stage.power_dns.create_zone(OLDER, &NAME_SERVERS).await.expect("created");
     for (name, kind, contents) in FOREIGN {
         setup.stage.power_dns.set_records(OLDER, name, kind, contents).await.expect("set");

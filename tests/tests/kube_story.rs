@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use lamia_sandbox::manifests;
-use lamia_sandbox::stage::{self, Stage, StageOptions};
+use lamia_sandbox::stage::{self, Stage};
 use lamia_tests::{Running, can_stage, host_is};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -15,7 +15,7 @@ async fn a_host_goes_from_nothing_to_https() {
         .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
         .with_test_writer()
         .init();
-    let stage = Stage::set(StageOptions::default()).await.expect("the stage is set");
+    let stage = Stage::set(lamia_tests::stage()).await.expect("the stage is set");
     let _operator = Running::operator(&stage).await;
     stage.apply_provider().await.expect("applied");
     stage.apply_issuer().await.expect("applied");

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::archive::{Archive, ArchiveError, Keeper, Kept};
 use crate::auth::Token;
 use crate::bootstrap;
 use crate::collect::Collector;
@@ -79,6 +80,8 @@ struct Inner {
     changed: watch::Sender<u64>,
     /// What ServiceAccount tokens are signed with.
     secret: String,
+    /// Who keeps what is written.
+    keeper: Option<Keeper>,
 }
 
 impl std::fmt::Debug for Cluster {
@@ -93,11 +96,34 @@ impl Cluster {
     pub fn new(options: Options, source: Arc<dyn Source>) -> Self {
         let mut store = Store::new(options.history);
         bootstrap::fill(&mut store, source.as_ref());
-        let registry = RwLock::new(Arc::new(Registry::of(&store)));
         let secret = source.uid() + &source.uid();
+        Self::of(store, secret, None, options, source)
+    }
+
+    /// The cluster that a file has kept, or a new one if the file is new. From now on it is kept there; the last clone that is dropped waits
+    /// until all of it is.
+    ///
+    /// # Errors
+    /// The file can't be read or written, or is damaged.
+    pub fn kept_in(archive: Archive, options: Options, source: Arc<dyn Source>) -> Result<Self, ArchiveError> {
+        if let Some(Kept { revision, secret, objects }) = archive.read()? {
+            let store = Store::kept(options.history, revision, objects);
+            return Ok(Self::of(store, secret, Some(Keeper::start(archive)), options, source));
+        }
+        let mut store = Store::new(options.history);
+        let secret = source.uid() + &source.uid();
+        archive.begin(&secret, store.revision())?;
+        let keeper = Keeper::start(archive);
+        bootstrap::fill(&mut store, source.as_ref());
+        store.log_after(0).for_each(|event| keeper.tell(Arc::clone(event)));
+        Ok(Self::of(store, secret, Some(keeper), options, source))
+    }
+
+    fn of(store: Store, secret: String, keeper: Option<Keeper>, options: Options, source: Arc<dyn Source>) -> Self {
+        let registry = RwLock::new(Arc::new(Registry::of(&store)));
         let collector = Mutex::new(Collector::default());
         let changed = watch::Sender::new(store.revision());
-        let inner = Inner { options, source, store: Mutex::new(store), registry, collector, changed, secret };
+        let inner = Inner { options, source, store: Mutex::new(store), registry, collector, changed, secret, keeper };
         Self { inner: Arc::new(inner) }
     }
 
@@ -147,7 +173,10 @@ impl Cluster {
             let mut registry = self.inner.registry.write().unwrap_or_else(PoisonError::into_inner);
             *registry = Arc::new(Registry::of(store));
         }
-        self.inner.changed.send_replace(store.revision());
+        let known = self.inner.changed.send_replace(store.revision());
+        if let Some(keeper) = &self.inner.keeper {
+            store.log_after(known).for_each(|event| keeper.tell(Arc::clone(event)));
+        }
     }
 
     pub(crate) fn changes(&self) -> watch::Receiver<u64> {

@@ -8,6 +8,7 @@
 //!
 //! | Module | What it does | I/O |
 //! |---|---|---|
+//! | `archive` | a cluster that outlives its process | a file |
 //! | `auth` | who asks, and whether they may | none |
 //! | [`builtin`] | the kinds that are there from the start | none |
 //! | `cluster` | [`Cluster`]: the whole of it, a handle | none |
@@ -31,6 +32,7 @@
 //! | `verbs` | create, update, patch, delete, scale | none |
 //! | [`validate`] | whether an object is what its schema says | none |
 
+mod archive;
 mod auth;
 mod bootstrap;
 pub mod builtin;
@@ -56,6 +58,7 @@ pub mod validate;
 mod verbs;
 
 pub use self::http::Body;
+pub use archive::{Archive, ArchiveError};
 pub use auth::Token;
 pub use cluster::{Authorization, Cluster, Housekeeping, Options};
 pub use error::ApiError;

@@ -9,17 +9,17 @@ use kube::{Api, Client};
 use lamia_api::meta::ANNOTATION_CONFIRM;
 use lamia_api::{SecuredHost, Zone};
 use lamia_sandbox::definitions;
-use lamia_sandbox::servers::{Binary, KubeApiServer, KubeApiServerOptions};
+use lamia_sandbox::servers::{ApiKind, KubeApiServerOptions, Kubernetes};
 use serde_json::{Value, json};
 
 /// Whether the programs are there; says which is not.
 fn has_kubernetes() -> bool {
-    let missing = [Binary::Etcd, Binary::KubeApiServer].into_iter().find_map(|program| program.find().err());
+    let missing = ApiKind::tested().programs().iter().find_map(|program| program.find().err());
     missing.inspect(|missing| println!("skipped: {missing}")).is_none()
 }
 
-async fn server() -> (KubeApiServer, Client) {
-    let server = KubeApiServer::start(KubeApiServerOptions::default()).await.expect("starts");
+async fn server() -> (Kubernetes, Client) {
+    let server = Kubernetes::start(ApiKind::tested(), false, KubeApiServerOptions::default()).await.expect("starts");
     let client = server.client().await.expect("a client");
     (server, client)
 }

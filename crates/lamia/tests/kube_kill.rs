@@ -19,8 +19,8 @@ use kube::{Api, ResourceExt};
 use lamia_api::meta::LABEL_SECRET_ROLE;
 use lamia_api::{ACMEIssuer, HostCertificate, SecuredHost, Zone};
 use lamia_sandbox::manifests;
-use lamia_sandbox::servers::Binary;
 use lamia_sandbox::servers::gate::{Gate, Keeper, Passage, Passing};
+use lamia_sandbox::servers::{ApiKind, Binary};
 use lamia_sandbox::stage::{
     CLUSTER_ID, DEMO_NAMESPACE, GATEWAY_NAMESPACE, NAME_SERVERS, NAMESPACE, Stage, StageOptions,
 };
@@ -180,7 +180,12 @@ impl Drop for Walk {
 
 impl Walk {
     async fn begin() -> Self {
-        let options = StageOptions { gateway: false, garbage_collector: false, ..StageOptions::default() };
+        let options = StageOptions {
+            gateway: false,
+            kubernetes: ApiKind::tested(),
+            garbage_collector: false,
+            ..StageOptions::default()
+        };
         let stage = Stage::set(options).await.expect("the stage is set");
         let ledger = Arc::new(Ledger::default());
         let gate = async |party, upstream| {
@@ -377,7 +382,7 @@ async fn killed_after_any_word_nothing_is_lost_and_nothing_is_done_twice() {
 
 /// Kills at the first word, the second, and so on, until a host is served without the one that is waited for.
 async fn walk(moment: Moment) {
-    let programs = [Binary::Etcd, Binary::KubeApiServer, Binary::Pebble, Binary::PowerDns];
+    let programs = ApiKind::tested().programs().iter().chain(&[Binary::Pebble, Binary::PowerDns]);
     if let Some(missing) = programs.into_iter().find_map(|program| program.find().err()) {
         println!("skipped: {missing}");
         return;

@@ -11,7 +11,7 @@ use lamia_sandbox::servers::gate::{Gate, Passage};
 use lamia_sandbox::stage::{DEMO_NAMESPACE, StageOptions};
 use lamia_tests::conditions::{Tells as _, meets};
 use lamia_tests::moody::{Mood, Moody, answer};
-use lamia_tests::{Setup, can_stage, host_is};
+use lamia_tests::{Setup, can_stage, host_is, stage};
 use serde_json::{Value, json};
 
 const ZONE: &str = "authority.net";
@@ -24,7 +24,7 @@ async fn faults_of_the_ca_are_told_and_outlived() {
         return;
     }
     let pebble = PebbleOptions { blocked_domains: vec![BLOCKED.to_owned()], ..PebbleOptions::default() };
-    let mut setup = Setup::new(StageOptions { gateway: false, pebble, ..StageOptions::default() }).await;
+    let mut setup = Setup::new(StageOptions { gateway: false, pebble, ..stage() }).await;
     setup.apply_provider(&[]).await;
     setup.apply_zone(ZONE, json!([{"namespaces": {"all": true}}])).await;
     let limit = json!({"type": "urn:ietf:params:acme:error:rateLimited", "detail": "too many", "status": 429});

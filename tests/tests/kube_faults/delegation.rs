@@ -6,7 +6,7 @@ use std::time::Instant;
 use lamia_sandbox::servers::{ParentZone, ParentZoneOptions};
 use lamia_sandbox::stage::{DEMO_NAMESPACE, NAME_SERVERS, StageOptions};
 use lamia_tests::conditions::{Tells as _, becomes};
-use lamia_tests::{PROVIDER, Setup, can_stage, host_is};
+use lamia_tests::{PROVIDER, Setup, can_stage, host_is, stage};
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -14,7 +14,7 @@ async fn wrong_delegations_are_told_and_looked_at_again() {
     if !can_stage() {
         return;
     }
-    let setup = Setup::new(StageOptions { gateway: false, ..StageOptions::default() }).await;
+    let setup = Setup::new(StageOptions { gateway: false, ..stage() }).await;
     setup.apply_provider(&[]).await;
     // Another name server, with zones of the same names and other content.
     let options = ParentZoneOptions {

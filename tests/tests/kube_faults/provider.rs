@@ -8,7 +8,7 @@ use lamia_sandbox::servers::{Binary, Bind, NameServerOptions, ServedZone, TsigKe
 use lamia_sandbox::stage::{DEMO_NAMESPACE, NAME_SERVERS, StageOptions};
 use lamia_tests::conditions::{Tells as _, becomes};
 use lamia_tests::moody::{Mood, Moody, answer};
-use lamia_tests::{Setup, can_stage, has, host_is};
+use lamia_tests::{Setup, can_stage, has, host_is, stage};
 use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -16,7 +16,7 @@ async fn faults_of_the_provider_are_told_and_outlived() {
     if !can_stage() {
         return;
     }
-    let setup = Setup::new(StageOptions { gateway: false, ..StageOptions::default() }).await;
+    let setup = Setup::new(StageOptions { gateway: false, ..stage() }).await;
     tokio::join!(wrong_api_key(&setup), down(&setup), forbidden(&setup), missing(&setup), wrong_tsig_key(&setup));
     setup.end().await;
 }

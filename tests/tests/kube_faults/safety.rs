@@ -10,7 +10,7 @@ use lamia_api::Zone;
 use lamia_api::meta::ANNOTATION_CONFIRM;
 use lamia_sandbox::stage::{DEMO_NAMESPACE, GATEWAY_NAMESPACE, StageOptions};
 use lamia_tests::conditions::{Tells as _, becomes, meets};
-use lamia_tests::{Setup, can_stage, eventually, host_is};
+use lamia_tests::{Setup, can_stage, eventually, host_is, stage};
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -18,7 +18,7 @@ async fn what_looks_like_a_mistake_waits_for_a_person() {
     if !can_stage() {
         return;
     }
-    let options = StageOptions { gateway: false, deletion_grace: Duration::from_secs(1), ..StageOptions::default() };
+    let options = StageOptions { gateway: false, deletion_grace: Duration::from_secs(1), ..stage() };
     let setup = Setup::new(options).await;
     setup.apply_provider(&[]).await;
     tokio::join!(mass_deletion(&setup), a_vanished_gateway(&setup));

@@ -55,6 +55,16 @@ impl Store {
         Self { revision: 1, oldest: 1, history, objects: BTreeMap::new(), log: VecDeque::new() }
     }
 
+    /// The store that had these objects at this revision. How it came to that is forgotten.
+    pub(crate) fn kept(history: usize, revision: u64, objects: Vec<(Key, Value)>) -> Self {
+        let whole = |(key, value): (Key, Value)| {
+            let version = value["metadata"]["resourceVersion"].as_str().and_then(|it| it.parse().ok());
+            (key.clone(), Arc::new(Object::new(key, value, version.unwrap_or(revision))))
+        };
+        let objects = objects.into_iter().map(whole).collect();
+        Self { revision, oldest: revision, history, objects, log: VecDeque::new() }
+    }
+
     /// How many writes there have been (counted from 1).
     #[must_use]
     pub fn revision(&self) -> u64 {

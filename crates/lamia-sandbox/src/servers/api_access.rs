@@ -28,11 +28,16 @@ pub struct ApiAccess {
     kubeconfig: PathBuf,
 }
 
+/// The administrator's token, made once for a directory.
+pub(super) fn admin_token(directory: &Directory) -> anyhow::Result<String> {
+    directory.once("admin.token", || Ok(HEXLOWER.encode(&rand::random::<[u8; 16]>())))
+}
+
 impl ApiAccess {
-    /// The way to the server at this address, whose certificate is of this CA (PEM). The administrator's token and the kubeconfig files
-    /// are in the directory.
+    /// The way to the server at this address, whose certificate is of this CA (PEM). Kubeconfig files and [`admin_token`] are in the
+    /// directory.
     pub(super) fn new(directory: &Directory, address: SocketAddr, ca: String) -> anyhow::Result<Self> {
-        let admin_token = directory.once("admin.token", || Ok(HEXLOWER.encode(&rand::random::<[u8; 16]>())))?;
+        let admin_token = admin_token(directory)?;
         let access = Self { address, ca, admin_token, kubeconfig: directory.path().join("kubeconfig") };
         access.write("kubeconfig", &access.kubeconfig_for("default"))?;
         Ok(access)

@@ -26,8 +26,8 @@ use serde_json::json;
 pub use self::gateway::Gateway;
 use crate::resolver::{Resolver, ResolverOptions};
 use crate::servers::{
-    Binary, KubeApiServer, KubeApiServerOptions, KubeControllerManager, MissingBinary, ParentZone, ParentZoneOptions,
-    Pebble, PebbleOptions, PowerDns, PowerDnsOptions, Vigil, loopback,
+    ApiKind, Binary, KubeApiServerOptions, Kubernetes, MissingBinary, ParentZone, ParentZoneOptions, Pebble,
+    PebbleOptions, PowerDns, PowerDnsOptions, Vigil, loopback,
 };
 use crate::{definitions, manifests};
 
@@ -59,7 +59,9 @@ pub struct StageOptions {
     pub directory: Option<PathBuf>,
     /// With Envoy and shops behind it; else nobody serves and no probe is made.
     pub gateway: bool,
-    /// With the real garbage collector.
+    /// Which Kubernetes API.
+    pub kubernetes: ApiKind,
+    /// With the real garbage collector, where the API is the real one.
     pub garbage_collector: bool,
     /// Port of Pebble and others that must stay the same over a restart are kept in `directory`.
     pub pebble: PebbleOptions,
@@ -72,6 +74,7 @@ impl Default for StageOptions {
         Self {
             directory: None,
             gateway: true,
+            kubernetes: ApiKind::default(),
             garbage_collector: true,
             pebble: PebbleOptions::default(),
             deletion_grace: Duration::from_secs(60),
@@ -87,8 +90,9 @@ impl StageOptions {
 
     /// The programs that a stage starts.
     fn programs(&self) -> Vec<Binary> {
-        let mut programs = vec![Binary::Etcd, Binary::KubeApiServer, Binary::Pebble, Binary::PowerDns, Binary::Sqlite];
-        programs.extend(self.garbage_collector.then_some(Binary::KubeControllerManager));
+        let mut programs = vec![Binary::Pebble, Binary::PowerDns, Binary::Sqlite];
+        let unused = |program: &&Binary| **program == Binary::KubeControllerManager && !self.garbage_collector;
+        programs.extend(self.kubernetes.programs().iter().filter(|program| !unused(program)));
         programs.extend(self.gateway.then_some(Binary::Envoy));
         programs
     }
@@ -105,11 +109,10 @@ pub struct Stage {
     /// The gateway, if there is one.
     pub gateway: Option<Gateway>,
     /// The Kubernetes API.
-    pub api: KubeApiServer,
+    pub api: Kubernetes,
     /// Everything is allowed to this client.
     pub admin: Client,
     resolver: Resolver,
-    controllers: Option<KubeControllerManager>,
     dns_port: u16,
     deletion_grace: Duration,
 }
@@ -122,20 +125,20 @@ impl Stage {
     pub async fn set(options: StageOptions) -> anyhow::Result<Self> {
         lamia_providers::endpoint::install_ring();
         find_all(&options.programs())?;
-        let places = Places::choose(options.directory.as_deref())?;
+        let places = Places::choose(options.directory.as_deref(), options.kubernetes)?;
         let sub = |name: &str| options.sub(name);
-        let api = KubeApiServer::start(KubeApiServerOptions {
-            directory: sub("kubernetes"),
+        let reached = KubeApiServerOptions {
+            directory: sub(match options.kubernetes {
+                ApiKind::Embedded => "cluster-api",
+                ApiKind::Real => "kubernetes",
+            }),
             address: Some(places.cluster),
             port: Some(places.api_port),
-        });
+        };
+        let api = Kubernetes::start(options.kubernetes, options.garbage_collector, reached);
         let (api, names) = tokio::try_join!(api, names(&options, &places))?;
         let Names { parent, power_dns, resolver, pebble } = names;
         let admin = api.client().await?;
-        let controllers = match options.garbage_collector {
-            true => Some(KubeControllerManager::start(&api, sub("controllers")).await?),
-            false => None,
-        };
         prepare(&admin).await?;
         let gateway = match options.gateway {
             true => Some(Gateway::start(&admin, sub("envoy"), &places).await?),
@@ -143,7 +146,9 @@ impl Stage {
         };
         let address = gateway.as_ref().map_or(Ipv4Addr::new(192, 0, 2, 10), Gateway::address);
         announce_gateway(&admin, address).await?;
-        definitions::come_of_age(&admin).await?;
+        if options.kubernetes == ApiKind::Real {
+            definitions::come_of_age(&admin).await?;
+        }
         let stage = Self {
             pebble,
             power_dns,
@@ -152,7 +157,6 @@ impl Stage {
             api,
             admin,
             resolver,
-            controllers,
             dns_port: places.dns_port,
             deletion_grace: options.deletion_grace,
         };
@@ -162,9 +166,8 @@ impl Stage {
     /// Everything that must not end before the stage does.
     #[must_use]
     pub fn vigil(&self) -> Vigil {
-        let controllers = self.controllers.as_ref().and_then(KubeControllerManager::watched);
         let gateway = self.gateway.as_ref().and_then(Gateway::watched);
-        let others = [self.pebble.watched(), self.power_dns.watched(), controllers, gateway];
+        let others = [self.pebble.watched(), self.power_dns.watched(), gateway];
         Vigil::over(self.api.watched().into_iter().chain(others))
     }
 
@@ -275,6 +278,9 @@ fn find_all(programs: &[Binary]) -> anyhow::Result<()> {
 /// Addresses and ports, chosen once and kept with the state.
 #[derive(serde::Serialize, serde::Deserialize)]
 struct Places {
+    /// Which API keeps its cluster there. What is in DNS and at the CA is this cluster's, and no other's.
+    #[serde(default = "before_there_was_a_choice")]
+    kubernetes: ApiKind,
     cluster: Ipv4Addr,
     api_port: u16,
     parent: Ipv4Addr,
@@ -288,14 +294,25 @@ struct Places {
     https_port: u16,
 }
 
+fn before_there_was_a_choice() -> ApiKind {
+    ApiKind::Real
+}
+
 impl Places {
-    fn choose(directory: Option<&Path>) -> anyhow::Result<Self> {
+    fn choose(directory: Option<&Path>, kubernetes: ApiKind) -> anyhow::Result<Self> {
         let file = directory.map(|directory| directory.join("places.json"));
         if let Some(kept) = file.as_ref().and_then(|file| std::fs::read_to_string(file).ok()) {
-            return serde_json::from_str(&kept).context("places.json of the state directory is broken; use --reset");
+            let places: Self =
+                serde_json::from_str(&kept).context("places.json of the state directory is broken; use --reset")?;
+            if places.kubernetes != kubernetes {
+                let (theirs, ours) = (places.kubernetes, kubernetes);
+                bail!("the state is of a cluster on {theirs}, not on {ours}; use --reset, or another --state");
+            }
+            return Ok(places);
         }
         let [cluster, parent, provider, pebble, gateway] = [(); 5].map(|()| loopback::address());
         let places = Self {
+            kubernetes,
             cluster,
             api_port: loopback::port(cluster)?,
             parent,

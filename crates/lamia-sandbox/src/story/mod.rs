@@ -33,7 +33,7 @@ pub use self::told::{Standing, StepTime};
 pub use self::visit::Visit;
 use crate::control::{Control, Registrar, Request};
 use crate::manifests;
-use crate::servers::{Vigil, write_private};
+use crate::servers::{ApiKind, Vigil, write_private};
 use crate::stage::{DEMO_NAMESPACE, HOST, NAME_SERVERS, NAMESPACE, Stage, StageOptions, ZONE};
 use crate::state::State;
 
@@ -110,9 +110,9 @@ impl Play {
     ///
     /// # Errors
     /// What does not start, or what the API server says.
-    pub async fn begin(state: State) -> anyhow::Result<Self> {
+    pub async fn begin(state: State, kubernetes: ApiKind) -> anyhow::Result<Self> {
         let directory = Some(state.directory().to_owned());
-        let stage = Stage::set(StageOptions { directory, ..StageOptions::default() }).await?;
+        let stage = Stage::set(StageOptions { directory, kubernetes, ..StageOptions::default() }).await?;
         state.trust(stage.pebble.root())?;
         let kubeconfig = state.kubeconfig();
         write_private(&kubeconfig, stage.api.kubeconfig_for(DEMO_NAMESPACE).as_bytes())

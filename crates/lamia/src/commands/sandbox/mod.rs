@@ -18,7 +18,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand, ValueEnum};
-use lamia_sandbox::servers::Binary;
+use lamia_sandbox::servers::{ApiKind, Binary};
 use lamia_sandbox::stage::ZONE;
 use lamia_sandbox::state::{State, StateError};
 use lamia_sandbox::story::{Figures, Person, Play, Visit};
@@ -42,6 +42,9 @@ pub(crate) struct Sandbox {
     once: bool,
     #[command(flatten)]
     place: Place,
+    /// Play on the real kube-apiserver and etcd, not on the small Kubernetes API in this process (tools/install kubernetes)
+    #[arg(long)]
+    kubernetes: bool,
     /// Drop the kept state and begin anew
     #[arg(long)]
     reset: bool,
@@ -131,7 +134,7 @@ impl Sandbox {
             if state.is_temporary() { String::new() } else { format!(", state in {}", state.directory().display()) };
         output::talk(&format!("Starting a Kubernetes API, a CA, name servers and a gateway on loopback{place} …"));
         let began = Instant::now();
-        let mut play = Play::begin(state).await?;
+        let mut play = Play::begin(state, if self.kubernetes { ApiKind::Real } else { ApiKind::Embedded }).await?;
         let kubeconfig = play.kubeconfig();
         output::talk(&format!(
             "All run after {:.1} s. To look around, in another terminal:",
