@@ -96,13 +96,20 @@ impl ApiError {
         }
         if !self.causes.is_empty() {
             let causes = self.causes.iter();
-            let causes = causes.map(|it| json!({"reason": it.reason, "message": it.message, "field": it.field}));
+            let causes = causes.map(|it| {
+                let mut cause = json!({"reason": it.reason, "message": it.message});
+                if !it.field.is_empty() {
+                    cause["field"] = it.field.as_str().into();
+                }
+                cause
+            });
             details.insert("causes".to_owned(), causes.collect());
         }
         if self.retry_after > 0 {
             details.insert("retryAfterSeconds".to_owned(), self.retry_after.into());
         }
-        (!details.is_empty()).then_some(Value::Object(details))
+        // What is about nothing in particular says so.
+        (self.about.is_some() || !details.is_empty()).then_some(Value::Object(details))
     }
 }
 

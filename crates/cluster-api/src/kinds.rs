@@ -160,7 +160,7 @@ pub(crate) fn selected_from<'a>(served: &Served, value: &'a Value) -> Cow<'a, Va
 }
 
 /// What the kind's objects get when they are made.
-pub(crate) fn prepare_create(served: &Served, value: &mut Value, suffix: &str) {
+pub(crate) fn prepare_create(served: &Served, value: &mut Value) {
     let keeps_status = ["nodes", "services"].contains(&&*served.storage);
     if served.part("status").is_some() && !keeps_status {
         remove(value, "status");
@@ -171,6 +171,19 @@ pub(crate) fn prepare_create(served: &Served, value: &mut Value, suffix: &str) {
             if let Some(labels) = object(object(&mut *value, "metadata"), "labels") {
                 labels["kubernetes.io/metadata.name"] = name;
             }
+            value["status"] = json!({"phase": "Active"});
+        }
+        DEFINITIONS => value["status"] = json!({"conditions": null, "acceptedNames": {"plural": "", "kind": ""}}),
+        _ => {}
+    }
+    workloads::prepare(served, value);
+    prepare_write(served, value);
+}
+
+/// What new objects get that no manager is noted for: it is given to them when their managers are known already.
+pub(crate) fn allocate(served: &Served, value: &mut Value, suffix: &str) {
+    match &*served.storage {
+        "namespaces" => {
             if let Some(spec) = object(&mut *value, "spec") {
                 let mut all = spec["finalizers"].as_array().cloned().unwrap_or_default();
                 if !all.iter().any(|it| it == NAMESPACE_FINALIZER) {
@@ -178,13 +191,10 @@ pub(crate) fn prepare_create(served: &Served, value: &mut Value, suffix: &str) {
                 }
                 spec["finalizers"] = all.into();
             }
-            value["status"] = json!({"phase": "Active"});
         }
-        DEFINITIONS => value["status"] = json!({"conditions": null, "acceptedNames": {"plural": "", "kind": ""}}),
+        "services" => workloads::allocate(value, suffix),
         _ => {}
     }
-    workloads::prepare(served, value, suffix);
-    prepare_write(served, value);
 }
 
 /// What the kind's objects get whenever they are written.

@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::builtin;
 use crate::crd::{Definition, Scale, Version};
 use crate::error::About;
+use crate::openapi;
 use crate::schema::Schema;
 use crate::store::{Scope, Store};
 use crate::table::Column;
@@ -203,6 +204,8 @@ fn storage(group: &str, plural: &str) -> Arc<str> {
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     by_path: BTreeMap<(String, String, String), Arc<Served>>,
+    /// The established definitions, with the revision of their last write.
+    definitions: Vec<(Definition, u64)>,
     /// In the order of discovery.
     all: Vec<Arc<Served>>,
 }
@@ -223,6 +226,7 @@ impl Registry {
             for version in versions {
                 registry.add(Served::custom(&definition, version, object.is_deleting()));
             }
+            registry.definitions.push((definition, object.revision()));
         }
         registry
     }
@@ -249,6 +253,23 @@ impl Registry {
         let mut all = self.all.iter().filter(|it| *it.storage == *storage);
         let first = all.clone().next();
         all.find(|it| it.version == it.stored_version).or(first)
+    }
+
+    /// What OpenAPI says of a kind.
+    pub(crate) fn openapi_kind(&self, served: &Served) -> Option<openapi::Kind> {
+        if !served.is_custom() {
+            return builtin::resource(&served.group, &served.version, &served.plural).map(openapi::Kind::built_in);
+        }
+        let mut own = self.definitions.iter().map(|(it, _)| it);
+        let definition = own.find(|it| it.group == served.group && it.names.plural == served.plural)?;
+        definition.served(&served.version).map(|version| openapi::Kind::custom(definition, version))
+    }
+
+    /// A text that changes when a definition of the group does.
+    pub(crate) fn fingerprint(&self, group: &str) -> String {
+        let own = self.definitions.iter().filter(|(it, _)| it.group == group);
+        let revisions: Vec<_> = own.map(|(_, revision)| format!("{revision:x}")).collect();
+        format!("0{}", revisions.join("."))
     }
 
     /// All of them, in the order of discovery.

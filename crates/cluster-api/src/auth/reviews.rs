@@ -6,17 +6,13 @@ use serde_json::{Value, json};
 use crate::auth::{self, Asked, User, rbac};
 use crate::cluster::Cluster;
 use crate::error::{ApiError, Cause};
-use crate::http::errors;
+use crate::http::{Call, errors};
+use crate::managed::{self, Write};
 use crate::registry::Served;
 
 /// Answers a review; none if the kind is none.
-pub(crate) fn answer(
-    cluster: &Cluster,
-    user: &User,
-    served: &Served,
-    review: &Value,
-    namespace: &str,
-) -> Option<Result<Value, ApiError>> {
+pub(crate) fn answer(call: &Call<'_>, review: &Value, manager: &str) -> Option<Result<Value, ApiError>> {
+    let (cluster, user, served) = (call.cluster, call.user, call.served);
     let spec = review.get("spec").cloned().unwrap_or_else(|| json!({}));
     let status = match served.plural.as_str() {
         "tokenreviews" => Ok(json!({"spec": spec, "status": token(cluster, &spec)})),
@@ -25,10 +21,10 @@ pub(crate) fn answer(
         }
         "selfsubjectaccessreviews" => access(cluster, served, user, &spec),
         "subjectaccessreviews" => access(cluster, served, &subject(&spec), &spec),
-        "localsubjectaccessreviews" => local(cluster, served, &spec, namespace),
+        "localsubjectaccessreviews" => local(cluster, served, &spec, &call.place.namespace),
         "selfsubjectrulesreviews" => {
             let space = spec.get("namespace").and_then(Value::as_str).unwrap_or_default();
-            Ok(json!({"spec": {}, "status": rules(cluster, user, space)}))
+            Ok(json!({"metadata": {}, "spec": {}, "status": rules(cluster, user, space)}))
         }
         _ => return None,
     };
@@ -36,10 +32,22 @@ pub(crate) fn answer(
         answer["kind"] = served.kind.as_str().into();
         answer["apiVersion"] = served.api_version().into();
         if answer.get("metadata").is_none() {
-            answer["metadata"] = review.get("metadata").cloned().unwrap_or_else(|| json!({}));
+            answer["metadata"] = tracked(call, review, manager);
         }
         answer
     }))
+}
+
+/// The metadata of a review that was sent: the real one notes its manager although nothing is kept.
+fn tracked(call: &Call<'_>, review: &Value, manager: &str) -> Value {
+    let now = call.cluster.now();
+    let how = Write { manager, api_version: call.served.api_version(), now: &now, typed: true, ..Write::default() };
+    let mut sent = review.clone();
+    if let Some(fields) = sent.as_object_mut() {
+        fields.entry("metadata").or_insert_with(|| json!({}));
+    }
+    let mut noted = managed::update(None, sent, &call.served.schema, &how);
+    noted.get_mut("metadata").map(Value::take).unwrap_or_else(|| json!({}))
 }
 
 fn info(user: &User) -> Value {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::error::ApiError;
 use crate::http::accept::{Form, Shape};
 use crate::http::reply::Reply;
+use crate::openapi;
 use crate::registry::{Part, Registry, Served};
 
 /// Answers a path of discovery.
@@ -31,6 +32,11 @@ pub(crate) fn answer(registry: &Registry, path: &[&str], accept: &str) -> Result
         }
         ["api", version] if registry.has("", Some(version)) => resources(registry, "", version),
         ["apis", group, version] if registry.has(group, Some(version)) => resources(registry, group, version),
+        ["openapi", "v3"] => openapi_index(registry),
+        ["openapi", "v3", "api", version] if registry.has("", Some(version)) => openapi_of(registry, "", version),
+        ["openapi", "v3", "apis", group, version] if registry.has(group, Some(version)) => {
+            openapi_of(registry, group, version)
+        }
         [] => {
             json!({"paths": ["/api", "/api/v1", "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"]})
         }
@@ -152,4 +158,22 @@ fn discovered(served: &Served) -> Value {
         resource["subresources"] = parts.into();
     }
     resource
+}
+
+/// The OpenAPI document of a group and version.
+fn openapi_of(registry: &Registry, group: &str, version: &str) -> Value {
+    let kinds: Vec<_> = of(registry, group, version).filter_map(|it| registry.openapi_kind(it)).collect();
+    openapi::v3(&kinds)
+}
+
+/// Which OpenAPI documents there are, each with a text that changes when it does.
+fn openapi_index(registry: &Registry) -> Value {
+    let mut documents = Vec::new();
+    for group in groups(registry) {
+        for version in versions(registry, group) {
+            let path = if group.is_empty() { format!("api/{version}") } else { format!("apis/{group}/{version}") };
+            documents.push((path, registry.fingerprint(group)));
+        }
+    }
+    openapi::index(documents.iter().map(|(path, hash)| (path.as_str(), hash.as_str())))
 }

@@ -89,8 +89,8 @@ pub(crate) fn unsupported_body() -> ApiError {
 
 /// 406, with what can be had.
 pub(crate) fn not_acceptable() -> ApiError {
-    let message = "only the following media types are accepted: application/json, application/yaml, application/json;as=Table;g=meta.k8s.io;v=v1, application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
-    ApiError::new(406, "NotAcceptable", message)
+    let message = "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml, application/vnd.kubernetes.protobuf";
+    ApiError::new(406, "NotAcceptable", message).about(About::default())
 }
 
 #[cfg(test)]

@@ -141,7 +141,7 @@ impl Cluster {
                 auth::authorize(self, &user, &asked)?;
                 let registry = self.registry();
                 let Some(served) = registry.find(&place.group, &place.version, &place.plural) else {
-                    return if registry.has(&place.group, Some(&place.version)) {
+                    return if registry.has(&place.group, None) {
                         Err(errors::no_resource())
                     } else {
                         Ok(Reply::text(404, "404 page not found\n"))

@@ -139,8 +139,7 @@ fn write_options(call: &Call<'_>, kind: &str) -> Result<WriteOptions, ApiError> 
 fn create(call: &Call<'_>) -> Result<Reply, ApiError> {
     let options = write_options(call, "CreateOptions")?;
     let document = decode::object(call.body, call.content_type, &call.served.kind)?;
-    if let Some(review) = reviews::answer(call.cluster, call.user, call.served, &document.value, &call.place.namespace)
-    {
+    if let Some(review) = reviews::answer(call, &document.value, &options.manager) {
         return Ok(call.showing()?.reply(201, &Shown::Loose(review?)));
     }
     if call.served.namespaced && !call.place.in_namespace {

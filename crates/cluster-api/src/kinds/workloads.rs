@@ -7,7 +7,7 @@ use super::object;
 use crate::registry::Served;
 
 /// What is set once.
-pub(super) fn prepare(served: &Served, value: &mut Value, suffix: &str) {
+pub(super) fn prepare(served: &Served, value: &mut Value) {
     match &*served.storage {
         "pods" => value["status"] = json!({"phase": "Pending", "qosClass": "BestEffort"}),
         "deployments.apps" => value["status"] = json!({}),
@@ -15,13 +15,7 @@ pub(super) fn prepare(served: &Served, value: &mut Value, suffix: &str) {
             value["status"] =
                 json!({"disruptionsAllowed": 0, "currentHealthy": 0, "desiredHealthy": 0, "expectedPods": 0});
         }
-        "services" => {
-            value["status"] = json!({"loadBalancer": {}});
-            let spec = object(value, "spec");
-            if let Some(spec) = spec.filter(|it| it["type"] != "ExternalName" && it.get("clusterIP").is_none()) {
-                spec["clusterIP"] = cluster_ip(suffix).into();
-            }
-        }
+        "services" => value["status"] = json!({"loadBalancer": {}}),
         _ => {}
     }
 }
@@ -97,16 +91,21 @@ fn service(value: &mut Value) {
     if spec["type"] == "ExternalName" {
         return;
     }
-    fill(spec, &json!({"ipFamilies": ["IPv4"], "ipFamilyPolicy": "SingleStack", "internalTrafficPolicy": "Cluster"}));
-    if let Some(address) = spec.get("clusterIP").cloned() {
-        fill(spec, &json!({"clusterIPs": [address]}));
-    }
+    fill(spec, &json!({"internalTrafficPolicy": "Cluster"}));
     if spec["type"] == "LoadBalancer" || spec["type"] == "NodePort" {
         fill(spec, &json!({"externalTrafficPolicy": "Cluster"}));
     }
     if spec["type"] == "LoadBalancer" {
         fill(spec, &json!({"allocateLoadBalancerNodePorts": true}));
     }
+}
+
+/// A Service's address.
+pub(super) fn allocate(value: &mut Value, suffix: &str) {
+    let Some(spec) = object(value, "spec").filter(|it| it["type"] != "ExternalName") else { return };
+    fill(spec, &json!({"clusterIP": cluster_ip(suffix), "ipFamilies": ["IPv4"], "ipFamilyPolicy": "SingleStack"}));
+    let address = spec["clusterIP"].clone();
+    fill(spec, &json!({"clusterIPs": [address]}));
 }
 
 /// Sets the fields that are missing.

@@ -1,14 +1,14 @@
 //! What an object's fields may be: the request's kind, the schema's fields, their defaults and rules.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::crd;
-use crate::error::ApiError;
+use crate::error::{ApiError, Cause};
 use crate::http::decode::Document;
 use crate::http::errors;
 use crate::http::query::{FieldValidation, cause};
 use crate::registry::Served;
-use crate::validate::{self, Naming};
+use crate::validate::{self, Naming, causes};
 use crate::verbs::On;
 
 /// Takes a body that is of the kind the request is about: without fields that the schema does not know, and with warnings about those.
@@ -31,12 +31,10 @@ pub(super) fn accepted(
         FieldValidation::Warn => Ok((value, unknown)),
         FieldValidation::Strict if unknown.is_empty() => Ok((value, unknown)),
         FieldValidation::Strict => {
-            let (kind, what) = (&on.served.kind, format!("strict decoding error: {}", unknown.join(", ")));
-            let message = if on.served.is_custom() {
-                what
-            } else {
-                format!("{kind} in version {:?} cannot be handled as a {kind}: {what}", on.served.version)
-            };
+            let (kind, what) = (&on.served.kind, unknown.join(", "));
+            let version = &on.served.version;
+            let message =
+                format!("{kind} in version {version:?} cannot be handled as a {kind}: strict decoding error: {what}");
             Err(ApiError::bad_request(message))
         }
     }
@@ -54,6 +52,12 @@ pub(super) fn check_head(on: &On<'_>, value: &Value) -> Result<(), ApiError> {
         let shown: String = value.to_string().chars().take(48).collect();
         let message =
             format!("the object provided is unrecognized (must be of type {}): {what} ({shown})", served.kind);
+        return Err(ApiError::bad_request(message));
+    }
+    if !version.is_empty() && version != served.api_version() && !served.is_custom() {
+        let why =
+            format!("no kind {kind:?} is registered for version {version:?} in scheme \"pkg/runtime/scheme.go:111\"");
+        let message = format!("{kind} in version {version:?} cannot be handled as a {}: {why}", served.kind);
         return Err(ApiError::bad_request(message));
     }
     if !version.is_empty() && version != served.api_version() {
@@ -81,7 +85,19 @@ pub(super) fn check_head(on: &On<'_>, value: &Value) -> Result<(), ApiError> {
 /// The object without fields that the schema does not know, and what those were.
 pub(super) fn known(served: &Served, mut value: Value) -> (Value, Vec<String>) {
     let unknown = validate::prune(&mut value, &served.schema);
+    without_empty(&mut value);
     (value, unknown.iter().map(|path| format!("unknown field {path:?}")).collect())
+}
+
+/// Metadata that says nothing is not there.
+pub(super) fn without_empty(value: &mut Value) {
+    let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) else { return };
+    for field in ["labels", "annotations", "finalizers", "ownerReferences"] {
+        let empty = |it: &Value| it.as_object().is_some_and(Map::is_empty) || it.as_array().is_some_and(Vec::is_empty);
+        if metadata.get(field).is_some_and(empty) {
+            metadata.remove(field);
+        }
+    }
 }
 
 /// Fills in the schema's defaults.
@@ -101,10 +117,19 @@ pub(super) fn check(on: &On<'_>, value: &Value, before: Option<&Value>) -> Resul
         // The real one looks twice at what may not be changed, once for all kinds and once for each.
         causes.extend(causes.clone());
     }
-    let causes = if on.is_definition() {
+    let mut causes = if on.is_definition() {
         causes.into_iter().chain(crd::faults(value, before)).collect()
     } else {
         validate::check_with(value, before, &served.schema, causes)
     };
+    causes.extend(scale(served, value));
     if causes.is_empty() { Ok(()) } else { Err(on.invalid(causes)) }
+}
+
+/// How many there are to be is never less than none.
+fn scale(served: &Served, value: &Value) -> Option<Cause> {
+    let path = served.scale.as_ref().filter(|_| served.is_custom())?.spec.as_str();
+    let count =
+        path.split('.').try_fold(value, |it, key| it.get(key)).filter(|it| it.as_i64().is_some_and(|it| it < 0))?;
+    Some(causes::invalid(format!(".{path}"), count, "should be a non-negative integer"))
 }

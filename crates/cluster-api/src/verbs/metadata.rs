@@ -87,8 +87,8 @@ pub(super) fn name(on: &On<'_>, value: &Value) -> Result<(String, bool), ApiErro
 pub(super) fn before_create(on: &On<'_>, value: &mut Value, name: &str) -> Result<(), ApiError> {
     let (uid, now) = (on.cluster.source().uid(), on.cluster.now());
     let metadata = of(on, value)?;
-    for field in SERVERS {
-        metadata.remove(field);
+    for field in SERVERS.iter().filter(|it| **it != "generation" || kinds::has_generation(on.served)) {
+        metadata.remove(*field);
     }
     metadata.remove("selfLink");
     metadata.insert("name".to_owned(), name.into());

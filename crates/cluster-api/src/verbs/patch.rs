@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::error::{ApiError, Cause};
-use crate::http::decode::{self, Document};
+use crate::error::{About, ApiError, Cause};
+use crate::http::decode;
 use crate::http::errors;
 use crate::http::query::{FieldValidation, WriteOptions};
 use crate::kinds;
@@ -11,7 +11,7 @@ use crate::managed::{self, Apply};
 use crate::patch;
 use crate::registry::Served;
 use crate::store::Object;
-use crate::verbs::{On, Replace, Written, create, fields, replace};
+use crate::verbs::{On, Replace, Written, create, fields, metadata, replace};
 
 /// The largest patch document of operations.
 const OPERATIONS: usize = 10_000;
@@ -43,7 +43,7 @@ impl PatchKind {
             }
             _ => {
                 let unsupported = ApiError::new(415, "UnsupportedMediaType", "415: Unsupported Media Type");
-                Err(unsupported.about(crate::error::About::default()))
+                Err(unsupported.about(About::default()))
             }
         }
     }
@@ -75,7 +75,14 @@ pub(crate) fn patch(
     let warnings = std::cell::RefCell::new(Vec::new());
     let how = Replace { part, options, applied: false, patched: true };
     let written = replace(on, how, |before| {
-        let (value, unknown) = patched(on, kind, &patch, before, options.validation)?;
+        let patched = patched(on, kind, &patch, before, options.validation);
+        let (value, unknown) = patched.map_err(|it| {
+            if kind == PatchKind::Json && it.code == 422 && it.about.is_none() {
+                it.about(About::default())
+            } else {
+                it
+            }
+        })?;
         *warnings.borrow_mut() = unknown;
         Ok(value)
     })?;
@@ -102,7 +109,7 @@ fn patched(
     let wrong = |why: &str, value: &Value| {
         let message = format!("Invalid value: {:?}: {why}", value.to_string());
         let cause = Cause { reason: "FieldValueInvalid", message, field: "patch".to_owned() };
-        errors::invalid(crate::error::About::default(), vec![cause])
+        errors::invalid(About::default(), vec![cause])
     };
     fields::check_head(on, &value).map_err(|why| wrong(&why.message, &value))?;
     let sent = value.clone();
@@ -117,9 +124,11 @@ fn patched(
 fn apply(on: &On<'_>, part: &str, body: &[u8], options: &WriteOptions) -> Result<Written, ApiError> {
     let document =
         decode::read_yaml(body).map_err(|why| ApiError::bad_request(format!("error decoding YAML: {why}")))?;
-    let (value, warnings) = fields::accepted(on, Document { duplicates: Vec::new(), ..document }, options.validation)?;
-    let mut placed = value.clone();
-    crate::verbs::metadata::check_place(on, &mut placed)?;
+    check_kind(on, &document.value)?;
+    fields::check_head(on, &document.value)?;
+    // What is applied is taken as it is: fields that are not known are refused below.
+    let applied = document.value;
+    metadata::check_place(on, &mut applied.clone())?;
     let now = on.cluster.now();
     let how = Apply {
         manager: &options.manager,
@@ -134,10 +143,13 @@ fn apply(on: &On<'_>, part: &str, body: &[u8], options: &WriteOptions) -> Result
     let there = on.cluster.store().get(&on.key()).is_some();
     let written = if there || !part.is_empty() {
         replace(on, Replace { part, options, applied: true, patched: true }, |before| {
-            managed::apply(Some(&kinds::presented(on.served, before.value())), &placed, &on.served.schema, &how)
+            let live = kinds::presented(on.served, before.value());
+            let mut value = managed::apply(Some(&live), &applied, &on.served.schema, &how)?;
+            fields::without_empty(&mut value);
+            Ok(value)
         })?
     } else {
-        let uid = crate::verbs::metadata::text(&placed, "uid");
+        let uid = metadata::text(&applied, "uid");
         if !uid.is_empty() {
             return Err(errors::conflict(
                 on.served,
@@ -145,8 +157,22 @@ fn apply(on: &On<'_>, part: &str, body: &[u8], options: &WriteOptions) -> Result
                 &format!("uid mismatch: the provided object specified uid {uid}, and no existing object was found"),
             ));
         }
-        let value = managed::apply(None, &placed, &on.served.schema, &how)?;
+        let mut value = managed::apply(None, &applied, &on.served.schema, &how)?;
+        fields::without_empty(&mut value);
+        // There is no object yet that it could be a revision of.
+        kinds::remove(&mut value["metadata"], "resourceVersion");
         create::insert(on, value, options, true)?
     };
-    Ok(Written { warnings, ..written })
+    Ok(written)
+}
+
+/// What is applied says what it is, in words of its own.
+fn check_kind(on: &On<'_>, value: &Value) -> Result<(), ApiError> {
+    let text = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default();
+    let (kind, version) = (text("kind"), text("apiVersion"));
+    if kind.is_empty() || kind == on.served.kind {
+        return Ok(());
+    }
+    let version = if version.contains('/') { version.to_owned() } else { format!("/{version}") };
+    Err(ApiError::bad_request(format!("invalid object type: {version}, Kind={kind}")))
 }

@@ -9,6 +9,8 @@ use http_body_util::{BodyExt as _, Full};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
+use crate::suite::{Asked, Told};
+
 /// 2026-11-22T08:00:00Z.
 pub(crate) const NOW: u64 = 1_795_334_400;
 
@@ -32,20 +34,32 @@ pub(crate) struct Answer {
     pub(crate) text: String,
 }
 
-/// Sends a request as somebody.
-pub(crate) async fn send(cluster: &Cluster, user: &str, method: &str, path: &str, kind: &str, body: &str) -> Answer {
+/// Sends a request.
+pub(crate) async fn ask(cluster: &Cluster, asked: &Asked) -> Told {
     let request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header("authorization", format!("Bearer {user}"))
+        .method(asked.method.as_str())
+        .uri(&asked.path)
+        .header("authorization", format!("Bearer {}", asked.user))
         .header("user-agent", "suite/1")
-        .header("content-type", kind);
-    let request = request.body(Full::new(bytes::Bytes::from(body.to_owned()))).expect("a request");
+        .header("accept", &asked.accept)
+        .header("content-type", &asked.kind);
+    let request = request.body(Full::new(bytes::Bytes::from(asked.body.clone()))).expect("a request");
     let response = cluster.clone().oneshot(request).await.expect("it always answers");
     let code = response.status().as_u16();
+    let warnings = response.headers().get_all("warning").iter();
+    let warnings = warnings.filter_map(|it| it.to_str().ok()).map(str::to_owned).collect();
     let bytes = response.into_body().collect().await.expect("a body").to_bytes();
-    let text = String::from_utf8_lossy(&bytes).into_owned();
-    Answer { code, body: serde_json::from_str(&text).unwrap_or(Value::Null), text }
+    Told { code, warnings, text: String::from_utf8_lossy(&bytes).into_owned() }
+}
+
+/// Sends a request as somebody.
+pub(crate) async fn send(cluster: &Cluster, user: &str, method: &str, path: &str, kind: &str, body: &str) -> Answer {
+    let own = str::to_owned;
+    let accept = String::new();
+    let asked =
+        Asked { method: own(method), path: own(path), user: own(user), kind: own(kind), accept, body: own(body) };
+    let told = ask(cluster, &asked).await;
+    Answer { code: told.code, body: serde_json::from_str(&told.text).unwrap_or(Value::Null), text: told.text }
 }
 
 /// Sends JSON as the administrator.

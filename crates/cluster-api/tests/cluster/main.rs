@@ -3,3 +3,6 @@
 mod common;
 mod controllers;
 mod kube_client;
+mod kubectl;
+mod real;
+mod suite;
