@@ -7,7 +7,7 @@ CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := $(CACHE)/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 
 .DEFAULT_GOAL := help
-.PHONY: help sandbox test test-kubernetes bench lint fmt clippy deny tidy gen gen-check
+.PHONY: help sandbox simulate test test-kubernetes bench lint fmt clippy deny tidy gen gen-check
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,6 +15,9 @@ help: ## This list
 sandbox: ## Watch a host go from nothing to HTTPS, on this machine
 	@tools/install sandbox $(if $(findstring --kubernetes,$(ARGS)),kubernetes)
 	@cargo run --locked --release --package lamia --features sandbox -- sandbox $(ARGS)
+
+simulate: ## Histories of the operator in a simulated world, by seed (SEEDS=20 FROM=0 HOSTS=20 DAYS=7 LIFE=6 EVENTS=20)
+	@cargo run --locked --release --package lamia-sandbox --features simulation --bin simulate
 
 test: ## Every test: real ACME, DNS and Envoy on loopback, and the small Kubernetes API of this repository
 	@tools/install test

@@ -8,6 +8,8 @@ pub mod definitions;
 pub mod manifests;
 pub mod resolver;
 pub mod servers;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 pub mod stage;
 pub mod state;
 pub mod story;

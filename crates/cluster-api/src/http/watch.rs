@@ -120,6 +120,7 @@ impl Watch {
             }
             let bookmark = self.next_bookmark.min(self.deadline);
             tokio::select! {
+                biased;
                 changed = self.changes.changed() => self.ended = changed.is_err(),
                 () = sleep_until(bookmark) => {
                     self.ended = bookmark == self.deadline;

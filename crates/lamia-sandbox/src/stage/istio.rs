@@ -19,7 +19,7 @@ const KINDS: [(&str, &str); 3] =
     [("Gateway", "gateways"), ("VirtualService", "virtualservices"), ("DestinationRule", "destinationrules")];
 
 /// Puts the kinds in place, unless the cluster has them.
-pub(super) async fn install(client: &Client) -> anyhow::Result<()> {
+pub(crate) async fn install(client: &Client) -> anyhow::Result<()> {
     let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
     for (kind, plural) in KINDS {
         let name = format!("{plural}.networking.istio.io");

@@ -24,6 +24,8 @@ use lamia_operator::config::{Config, ProbeMode};
 use serde_json::json;
 
 pub use self::gateway::Gateway;
+#[cfg(feature = "simulation")]
+pub(crate) use self::istio::install as install_istio;
 use crate::resolver::{Resolver, ResolverOptions};
 use crate::servers::{
     ApiKind, Binary, KubeApiServerOptions, Kubernetes, MissingBinary, ParentZone, ParentZoneOptions, Pebble,

@@ -1,0 +1,85 @@
+//! The real operator in a world that is simulated, from one seed: a week passes in a second, and the same seed gives the same week.
+//!
+//! ```text
+//! script (seed) ──► people, weather ──► world: cluster-api, CA, DNS, gateway ◄── wire, outside ──► lamia_operator::run_in
+//!                                         └──► judge: invariants, every minute ──► history in words
+//! ```
+//! | file | what |
+//! |---|---|
+//! | `script` | what will happen: events, drawn before anything begins |
+//! | `life` | plays a script; the operator's lives |
+//! | `people` | carries out what people do |
+//! | `weather`, `wire` | what goes wrong on the way |
+//! | `ca`, `dns`, `gateway` | the outside |
+//! | `shelf` | what stands in the cluster |
+//! | `judge` | the invariants |
+//! | `shrink` | makes a failing script smaller |
+//!
+//! Nothing here is random but by the seed. Keys of certificates are, and nothing follows from them.
+
+mod ca;
+mod chance;
+mod dns;
+mod gateway;
+mod history;
+mod judge;
+mod life;
+mod people;
+mod script;
+mod shelf;
+mod shrink;
+mod time;
+mod weather;
+mod wire;
+mod world;
+
+pub use dns::Delegation;
+pub use history::Broken;
+pub use judge::Traffic;
+pub use script::{Act, Event, Scale, script};
+pub use shrink::shrink;
+pub use weather::Part;
+
+/// How a history went.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What happened, in words.
+    pub history: Vec<String>,
+    /// Invariants that did not hold; none in a good history.
+    pub broken: Vec<Broken>,
+    /// Certificates that the CA issued.
+    pub certificates: usize,
+    /// Orders that the CA took.
+    pub orders: usize,
+    /// Hosts that were there and Ready at the end, and all that were there.
+    pub ready: (usize, usize),
+    /// The most requests in one hour.
+    pub most: Traffic,
+}
+
+/// Plays the history of a seed.
+///
+/// # Errors
+/// The world itself fails, which is a mistake of the simulation.
+pub fn play(seed: u64, scale: Scale) -> anyhow::Result<Outcome> {
+    play_script(seed, scale, &script(seed, scale))
+}
+
+/// Plays a history with these events, in the world of a seed.
+///
+/// # Errors
+/// As [`play`].
+pub fn play_script(seed: u64, scale: Scale, events: &[Event]) -> anyhow::Result<Outcome> {
+    let world = world::World::new(seed, scale)?;
+    let mut judge = judge::Judge::default();
+    let people = life::play(&world, events, &mut judge)?;
+    let there = people.map(|people| people.hosts()).unwrap_or_default();
+    let is_ready = |host: usize| {
+        let told = world.shelf.told(&people::key(host)).and_then(|told| told.ready);
+        told.is_some_and(|(status, _)| status == "True")
+    };
+    let ready = (there.keys().filter(|host| is_ready(**host)).count(), there.len());
+    let (certificates, orders, _) = world.ca.figures();
+    let (history, broken) = world.history.take();
+    Ok(Outcome { history, broken, certificates, orders, ready, most: judge.most })
+}
