@@ -3,19 +3,18 @@
 //! Users are known by bearer tokens: those of the options, and those that ServiceAccounts ask for. What they may is what Roles and
 //! ClusterRoles say (`rbac`); the group `system:masters` may everything. Aggregated ClusterRoles are not put together.
 
+mod grants;
 mod jwt;
 mod rbac;
 pub(crate) mod reviews;
 
 use http::{HeaderMap, Method};
-use serde_json::Value;
 
 use crate::cluster::{Authorization, Cluster};
 use crate::error::{About, ApiError};
-use crate::http::errors;
 use crate::http::query::Query;
-use crate::registry::Served;
 
+pub(crate) use grants::By;
 pub(crate) use jwt::request as request_token;
 
 /// Whom everything is allowed.
@@ -202,33 +201,4 @@ fn refusal(user: &User, asked: &Asked) -> ApiError {
         format!("{what} is forbidden: User {name:?} cannot {verb} resource {full:?} in API group {group:?} {place}");
     let about = About { group: asked.group.clone(), kind: asked.resource.clone(), name: asked.name.clone() };
     ApiError::new(403, "Forbidden", message).about(about)
-}
-
-/// Nobody gives others rights by roles and bindings that they do not have, unless they may `escalate` or `bind`.
-///
-/// # Errors
-/// 403 otherwise.
-pub(crate) fn check_escalation(
-    cluster: &Cluster,
-    user: &User,
-    served: &Served,
-    object: &Value,
-    namespace: &str,
-) -> Result<(), ApiError> {
-    let settled = cluster.options().authorization == Authorization::Always || user.is_master();
-    if settled || served.group != rbac::GROUP {
-        return Ok(());
-    }
-    let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
-    let missing = rbac::missing(&cluster.store(), user, &served.plural, object, namespace);
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let why = format!(
-        "user {:?} (groups={:?}) is attempting to grant RBAC permissions not currently held:\n{}",
-        user.name,
-        user.groups,
-        missing.join("\n")
-    );
-    Err(errors::forbidden(served, name, &why))
 }

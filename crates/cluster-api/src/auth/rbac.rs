@@ -30,35 +30,29 @@ pub(super) fn rules(store: &Store, user: &User, namespace: &str) -> Vec<Value> {
     granted(store, user, namespace).into_iter().flat_map(|it| it.rules).collect()
 }
 
-/// The rules that an object would give others and that the user does not have.
-pub(super) fn missing(store: &Store, user: &User, plural: &str, object: &Value, namespace: &str) -> Vec<String> {
-    let own = rules(store, user, namespace);
-    let may = |verb: &str, resource: &str, name: &str| {
-        let (verb, resource, name) = (verb.to_owned(), resource.to_owned(), name.to_owned());
-        let asked = Asked {
-            verb,
-            group: GROUP.to_owned(),
-            resource,
-            name,
-            namespace: namespace.to_owned(),
-            ..Asked::default()
-        };
-        own.iter().any(|rule| allows(rule, &asked))
-    };
-    let text = |at: &str| object.pointer(at).and_then(Value::as_str).unwrap_or_default();
-    let given = if plural.ends_with("bindings") {
-        let (kind, role) = (text("/roleRef/kind"), text("/roleRef/name"));
-        let resource = if kind == "ClusterRole" { "clusterroles" } else { "roles" };
-        if may("bind", resource, role) {
-            return Vec::new();
-        }
-        role_rules(store, kind, role, namespace)
-    } else if may("escalate", plural, text("/metadata/name")) {
-        return Vec::new();
-    } else {
-        list(object, "rules").cloned().collect()
-    };
-    given.iter().filter(|rule| !covered(rule, &own)).map(described).collect()
+/// The rules, described, that are given and that these do not cover.
+pub(super) fn missing(given: &[Value], own: &[Value]) -> Vec<String> {
+    let mut missing: Vec<_> = given.iter().filter(|rule| !covered(rule, own)).map(described).collect();
+    missing.sort_unstable();
+    missing.dedup();
+    missing
+}
+
+/// The rules of a role.
+pub(super) fn rules_of(role: &Value) -> Vec<Value> {
+    list(role, "rules").cloned().collect()
+}
+
+/// What an administrator may.
+pub(super) fn everything() -> [Value; 2] {
+    [json!({"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}), json!({"verbs": ["*"], "nonResourceURLs": ["*"]})]
+}
+
+/// The rules of the role of this name, if there is one.
+pub(super) fn role(store: &Store, kind: &str, name: &str, namespace: &str) -> Option<Vec<Value>> {
+    let (plural, namespace) = if kind == "ClusterRole" { ("clusterroles", "") } else { ("roles", namespace) };
+    let key = Key::new(&format!("{plural}.{GROUP}").into(), namespace, name);
+    store.get(&key).map(|it| rules_of(it.value()))
 }
 
 fn granted(store: &Store, user: &User, namespace: &str) -> Vec<Granted> {
@@ -82,13 +76,7 @@ fn grant(store: &Store, binding: &Object, user: &User) -> Granted {
     let what = if key.namespace.is_empty() { "ClusterRoleBinding" } else { "RoleBinding" };
     let full = format!("{}{place}", key.name);
     let by = format!("{what} {full:?} of {kind} {name:?} to {subject}");
-    Granted { by, rules: role_rules(store, kind, name, &key.namespace) }
-}
-
-fn role_rules(store: &Store, kind: &str, name: &str, namespace: &str) -> Vec<Value> {
-    let (plural, namespace) = if kind == "ClusterRole" { ("clusterroles", "") } else { ("roles", namespace) };
-    let key = Key::new(&format!("{plural}.{GROUP}").into(), namespace, name);
-    store.get(&key).into_iter().flat_map(|it| list(it.value(), "rules")).cloned().collect()
+    Granted { by, rules: self::role(store, kind, name, &key.namespace).unwrap_or_default() }
 }
 
 fn names(binding: &Object, user: &User) -> bool {

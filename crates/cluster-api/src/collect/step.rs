@@ -108,7 +108,7 @@ fn retain(value: &mut Value, path: &str, keep: impl Fn(&Value) -> bool) {
 fn delete(cluster: &Cluster, key: &Key, uid: Option<String>, policy: Policy) -> Result<(), ApiError> {
     let registry = cluster.registry();
     let Some(served) = registry.of_storage(&key.resource) else { return Ok(()) };
-    let on = On { cluster, served, namespace: &key.namespace, name: &key.name };
+    let on = On { cluster, served, namespace: &key.namespace, name: &key.name, by: None };
     let options = DeleteOptions { uid, policy: Some(policy), ..DeleteOptions::default() };
     verbs::delete(&on, &options).map(drop).or_else(gone)
 }
@@ -122,7 +122,7 @@ fn change(
 ) -> Result<(), ApiError> {
     let registry = cluster.registry();
     let Some(served) = registry.of_storage(&key.resource) else { return Ok(()) };
-    let on = On { cluster, served, namespace: &key.namespace, name: &key.name };
+    let on = On { cluster, served, namespace: &key.namespace, name: &key.name, by: None };
     let options = verbs::internally(manager);
     let how = Replace { part, options: &options, applied: false, patched: true };
     let written = verbs::replace(&on, how, |before| {

@@ -37,6 +37,9 @@ pub(super) fn insert(
         let message = "create not allowed while custom resource definition is terminating";
         return Err(ApiError::new(405, "MethodNotAllowed", message));
     }
+    if let Some(by) = on.by {
+        by.check_create(on.cluster, on.served, on.namespace, &value)?;
+    }
     check_namespace(on)?;
     for attempt in 1.. {
         let (name, generated) = metadata::name(on, &value)?;

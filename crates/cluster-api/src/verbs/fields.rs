@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::builtin;
 use crate::crd;
 use crate::error::{ApiError, Cause};
 use crate::http::decode::Document;
@@ -122,6 +123,9 @@ pub(super) fn check(on: &On<'_>, value: &Value, before: Option<&Value>) -> Resul
     } else {
         validate::check_with(value, before, &served.schema, causes)
     };
+    if !served.is_custom() {
+        causes.extend(builtin::check(&served.group, &served.kind, value, before));
+    }
     causes.extend(scale(served, value));
     if causes.is_empty() { Ok(()) } else { Err(on.invalid(causes)) }
 }

@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::auth::By;
 use crate::cluster::Cluster;
 use crate::error::ApiError;
 use crate::http::errors;
@@ -39,6 +40,8 @@ pub(crate) struct On<'a> {
     pub(crate) served: &'a Arc<Served>,
     pub(crate) namespace: &'a str,
     pub(crate) name: &'a str,
+    /// For whom; the cluster's own controllers ask nobody.
+    pub(crate) by: Option<By<'a>>,
 }
 
 impl<'a> On<'a> {

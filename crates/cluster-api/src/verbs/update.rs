@@ -59,8 +59,11 @@ pub(crate) fn replace(
 /// The object as it is to be stored.
 fn next(on: &On<'_>, how: Replace<'_>, before: &Object, mut value: Value) -> Result<Value, ApiError> {
     metadata::check_place(on, &mut value)?;
-    metadata::before_update(on, before, &mut value, how.patched)?;
     let old = kinds::presented(on.served, before.value());
+    if let Some(by) = on.by {
+        by.check_update(on.cluster, on.served, on.namespace, (&value, &old))?;
+    }
+    metadata::before_update(on, before, &mut value, how.patched)?;
     let mut value = reset(on, how.part, &old, value);
     kinds::prepare_write(on.served, &mut value);
     fields::defaults(on.served, &mut value);

@@ -5,4 +5,5 @@ mod controllers;
 mod kube_client;
 mod kubectl;
 mod real;
+mod rights;
 mod suite;
