@@ -28,7 +28,7 @@ const VALUES: [&str; 6] = [
 ];
 
 fn chart(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts").join(name)
+    Path::new("../charts").join(name)
 }
 
 /// Exit code, stdout, stderr.

@@ -5,7 +5,7 @@
 mod generate;
 mod tidy;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -45,8 +45,9 @@ fn main() -> ExitCode {
     }
 }
 
-/// The checkout: xtask is always run by cargo, from a folder one below it.
+/// The checkout: xtask is run by cargo, which says where its package is, a folder one below. Not where it was built: a build folder may be
+/// shared by several checkouts.
 fn workspace_root() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent().unwrap_or(here).to_path_buf()
+    let here = std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+    here.parent().unwrap_or(&here).to_path_buf()
 }

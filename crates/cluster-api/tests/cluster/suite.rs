@@ -306,7 +306,7 @@ fn masked(text: &str, namespace: &str) -> String {
 }
 
 fn files() -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/suite");
+    let folder = Path::new("tests/data/suite");
     let entries = std::fs::read_dir(folder).expect("the suite is there");
     let mut files: Vec<_> = entries
         .filter_map(|it| Some(it.ok()?.path()))

@@ -1,14 +1,14 @@
 //! Pairs of YAML: objects in, Envoy's configuration and the problems out. `UPDATE_GOLDEN=1 cargo test` writes the outputs.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
 use super::*;
 
 fn golden() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("src/translator/golden")
+    PathBuf::from("src/translator/golden")
 }
 
 /// The playground of all cases: a shop of two versions behind a gateway on high ports.
