@@ -32,7 +32,7 @@ fn the_same_seed_is_the_same_history() {
 
 #[test]
 fn no_history_breaks_an_invariant() {
-    let fresh = (0..4).map(|seed| (seed, ROUGH));
+    let fresh = (0..2).map(|seed| (seed, ROUGH));
     for (seed, scale) in FAILED_ONCE.iter().copied().chain(fresh) {
         let outcome = play(seed, scale).expect("a world");
         assert!(outcome.broken.is_empty(), "seed {seed}\n{}", told(&outcome));

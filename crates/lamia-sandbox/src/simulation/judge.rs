@@ -8,7 +8,7 @@
 //! | `condition` | `Ready` has contradicted the world for longer than [`PATIENCE`] |
 //! | `stuck` | nothing stands in the way of a host, and it has not been served for [`STUCK`] |
 //! | `orphan` | a challenge value has been of no use for longer than [`ORPHANED`] |
-//! | `busy` | more requests in an hour than there can be a reason for |
+//! | `busy` | more requests in an hour than there can be a reason for; time stands still (seen in `life`) |
 //!
 //! Others are looked at where they would be broken: `foreign` in the DNS, `finalize`, `early` and `budget` at the CA.
 

@@ -78,6 +78,11 @@ async fn live(
                 world.history.tell("operator", "dies");
                 break BACK;
             }
+            () = world.clock.stands_still() => {
+                world.history.broken("busy", "somebody is busy without end, and time stands still");
+                // Nothing can come after this.
+                break world.scale.span();
+            }
             ended = &mut operator => {
                 let why = ended.map_or_else(|error| error.to_string(), |result| format!("{result:?}"));
                 world.history.tell("operator", format!("ends by itself: {why}"));

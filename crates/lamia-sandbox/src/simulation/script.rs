@@ -156,7 +156,14 @@ pub fn script(seed: u64, scale: Scale) -> Vec<Event> {
     let last = scale.span().saturating_sub(CALM).as_secs();
     for _ in 0..u64::try_from(scale.events).unwrap_or_default() * scale.days {
         let at = Duration::from_millis(chance.random_range(0..last.max(1) * 1_000));
-        events.push(Event { at, act: act(&mut chance, scale) });
+        let act = act(&mut chance, scale);
+        events.push(Event { at, act });
+        if let Act::Die { .. } = act {
+            // It says nothing to the outside while nothing happens.
+            let host = chance.random_range(0..scale.hosts);
+            let stir = [Act::Create(host), Act::Delete(host), Act::Revoke(host), Act::Change(host)];
+            events.push(Event { at, act: stir[chance.random_range(0..stir.len())] });
+        }
     }
     events.sort_by_key(|event| event.at);
     events

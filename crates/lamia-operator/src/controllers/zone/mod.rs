@@ -109,7 +109,7 @@ impl ZoneController {
         self.see_to_use(&name, &subject).await;
         let mut turns = self.schedule.turns(&name);
         let mut facts = subject.entry.facts.clone();
-        match judge(&subject) {
+        let next = match judge(&subject) {
             Judgement::Open => return,
             Judgement::Usable(provider) => {
                 self.find(&name, &subject, &provider, &mut facts, &mut turns).await;
@@ -117,18 +117,23 @@ impl ZoneController {
                     self.open(domain, id, &subject, provider.clone(), &facts);
                     self.note(&name, &facts);
                     self.look_at_parent(domain, &subject, &mut facts, &mut turns).await;
+                    turns.parent.map_or(turns.provider, |parent| parent.min(turns.provider))
+                } else {
+                    // The parent is not asked about a zone that is not there, so its turn may be long past.
+                    turns.provider
                 }
             }
             Judgement::Unusable(because) => {
                 self.close(&subject);
                 facts.ready = Some(because);
                 facts.delegated = None;
+                Instant::now() + RECHECK
             }
-        }
+        };
         self.schedule.set(&name, turns);
         self.note(&name, &facts);
         self.report(&name, &subject, &facts);
-        self.queue.add_at(name, turns.parent.map_or(turns.provider, |parent| parent.min(turns.provider)));
+        self.queue.add_at(name, next);
     }
 
     fn open(

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use http::Method;
 use lamia_api::meta::{ANNOTATION_UNUSED, LABEL_MANAGED_BY};
-use lamia_providers::dns::memory::Memory;
+use lamia_core::host::reason::Because;
+use lamia_providers::dns::memory::{Fault, Memory, Operation};
+use lamia_providers::error::ErrorKind;
 use lamia_providers::lookup::{Lookup, LookupConfig};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
@@ -43,6 +45,7 @@ struct Bench {
     api: TestApi,
     clock: Arc<TestClock>,
     wake: Wake,
+    provider: Arc<Memory>,
     controller: ZoneController,
     events: mpsc::UnboundedReceiver<ZoneEvent>,
     _leadership: watch::Sender<Leadership>,
@@ -74,13 +77,13 @@ impl Bench {
             "spec": {"powerDNS": {"url": "https://dns.example"}},
         });
         let mut provider = ProviderEntry::of(&serde_json::from_value(provider).expect("a DNSProvider"), None);
-        provider.found = Some(FoundProvider::Ready { provider: memory, zones: Arc::default() });
+        provider.found = Some(FoundProvider::Ready { provider: memory.clone(), zones: Arc::default() });
         world.lock().providers.insert("memory".to_owned(), provider);
 
         let mut stored = serde_json::to_value(zone("example.org", json!({}))).expect("JSON");
         stored["metadata"]["resourceVersion"] = json!("1");
         api.state().objects.insert(PATH.to_owned(), stored);
-        let mut bench = Self { api, clock, wake, controller, events, _leadership };
+        let mut bench = Self { api, clock, wake, provider: memory, controller, events, _leadership };
         bench.turn().await;
         while bench.controller.workers.summary(&bench.domain()).is_none_or(|summary| !summary.read) {
             bench.events.recv().await.expect("the workers live");
@@ -101,6 +104,15 @@ impl Bench {
         };
         watches::zones(&self.controller.world, &self.wake, self.clock.now(), change);
         self.controller.clone().reconcile("example.org".to_owned()).await;
+    }
+
+    /// Takes a turn that nothing but time brings; says whether another is due at once.
+    async fn turns_on_the_spot(&self) -> bool {
+        while !self.wake.zones.is_empty() {
+            drop(self.wake.zones.pop().await);
+        }
+        self.controller.clone().reconcile("example.org".to_owned()).await;
+        !self.wake.zones.is_empty()
     }
 
     fn note(&self) -> Option<String> {
@@ -163,4 +175,20 @@ async fn a_zone_that_a_person_made_or_changed_stays() {
         bench.turn().await;
         assert_eq!(bench.note(), None, "{change}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_zone_that_can_not_be_used_waits_for_its_next_look() {
+    let bench = Bench::new().await;
+    assert!(!bench.turns_on_the_spot().await);
+
+    // Longer than until the next look at the parent, which is not asked about a zone that is not found.
+    tokio::time::advance(Duration::from_secs(2 * 3_600)).await;
+    bench.provider.fail(Operation::FindZone, 10, Fault::Fails(ErrorKind::Unavailable));
+    assert!(!bench.turns_on_the_spot().await);
+
+    let broken = FoundProvider::Broken(Because::new(ZoneReason::Unauthorized, "the key is wrong"));
+    bench.controller.world.lock().providers.get_mut("memory").expect("a provider").found = Some(broken);
+    tokio::time::advance(Duration::from_secs(2 * 3_600)).await;
+    assert!(!bench.turns_on_the_spot().await);
 }
