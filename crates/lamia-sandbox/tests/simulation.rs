@@ -5,10 +5,10 @@ use lamia_sandbox::simulation::{Outcome, Scale, play};
 /// One host in a world in which all goes well: its certificates live a day and are renewed after half of it.
 const CALM: Scale = Scale { hosts: 1, days: 2, life: 1, events: 0 };
 /// A few hosts in a world in which much goes wrong.
-const ROUGH: Scale = Scale { hosts: 3, days: 1, life: 6, events: 15 };
+const ROUGH: Scale = Scale { hosts: 3, days: 1, life: 6, events: 30 };
 
-/// Seeds that failed once, with what was wrong then.
-const FAILED_ONCE: &[(u64, Scale)] = &[];
+/// Seeds that failed once. 101: a Zone's turn asked for another at once, without end, while the provider failed.
+const FAILED_ONCE: &[(u64, Scale)] = &[(101, ROUGH)];
 
 fn told(outcome: &Outcome) -> String {
     let broken: Vec<String> = outcome.broken.iter().map(|it| format!("{}: {}", it.invariant, it.words)).collect();
@@ -25,15 +25,15 @@ fn a_host_goes_ready_and_is_renewed_in_time() {
 
 #[test]
 fn the_same_seed_is_the_same_history() {
-    let (first, second) = (play(7, ROUGH).expect("a world"), play(7, ROUGH).expect("a world"));
+    let (first, second) = (play(105, ROUGH).expect("a world"), play(105, ROUGH).expect("a world"));
     assert!(first.history.len() > 20, "{}", told(&first));
     assert_eq!(first.history, second.history);
 }
 
 #[test]
 fn no_history_breaks_an_invariant() {
-    let fresh = (0..2).map(|seed| (seed, ROUGH));
-    for (seed, scale) in FAILED_ONCE.iter().copied().chain(fresh) {
+    let more = [(103, ROUGH), (105, ROUGH)];
+    for (seed, scale) in FAILED_ONCE.iter().copied().chain(more) {
         let outcome = play(seed, scale).expect("a world");
         assert!(outcome.broken.is_empty(), "seed {seed}\n{}", told(&outcome));
     }
