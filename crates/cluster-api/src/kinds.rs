@@ -42,7 +42,11 @@ pub(crate) fn presented<'a>(served: &Served, value: &'a Value) -> Cow<'a, Value>
 /// An object in the version that is stored.
 pub(crate) fn to_stored(served: &Served, mut value: Value) -> Value {
     if is_converted(served) {
-        return events::to_core(&value);
+        value = events::to_core(&value);
+    }
+    if &*served.storage == "events" {
+        events::complete(&mut value);
+        return value;
     }
     if served.version != served.stored_version {
         value["apiVersion"] = format!("{}/{}", served.group, served.stored_version).into();
@@ -201,6 +205,7 @@ pub(crate) fn allocate(served: &Served, value: &mut Value, suffix: &str) {
 pub(crate) fn prepare_write(served: &Served, value: &mut Value) {
     match &*served.storage {
         "secrets" => merge_string_data(value),
+        "events" => events::without_null(value),
         DEFINITIONS => crd::defaults(value),
         _ => workloads::defaults(served, value),
     }

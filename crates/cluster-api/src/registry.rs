@@ -145,7 +145,7 @@ impl Served {
             scale: it.subresources.iter().any(|it| it.name == "scale").then(|| Scale {
                 spec: "spec.replicas".to_owned(),
                 status: "status.replicas".to_owned(),
-                selector: None,
+                selector: Some("spec.selector".to_owned()),
             }),
             selectable: Vec::new(),
             deprecation: None,

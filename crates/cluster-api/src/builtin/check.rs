@@ -15,7 +15,7 @@ mod service;
 /// What is wrong with an object of a built-in kind besides its metadata; of an update also what may not change.
 #[must_use]
 pub fn check(group: &str, kind: &str, new: &Value, old: Option<&Value>) -> Vec<Cause> {
-    match (group, kind) {
+    let own = match (group, kind) {
         ("", "ConfigMap") => [config_keys(new), unchangeable(new, old, &["data", "binaryData"])].concat(),
         ("", "Secret") => secret(new, old),
         ("", "Service") => service::check(new),
@@ -24,7 +24,18 @@ pub fn check(group: &str, kind: &str, new: &Value, old: Option<&Value>) -> Vec<C
         ("policy", "PodDisruptionBudget") => budget(new),
         ("rbac.authorization.k8s.io", _) => rbac::check(kind, new, old),
         _ => Vec::new(),
-    }
+    };
+    [finalizers(new), own].concat()
+}
+
+/// Finalizers are named after a domain, but for those that Kubernetes has itself.
+fn finalizers(object: &Value) -> Vec<Cause> {
+    let all = object.pointer("/metadata/finalizers").and_then(Value::as_array).into_iter().flatten().enumerate();
+    let plain = all
+        .filter_map(|(at, it)| Some((at, it.as_str()?)))
+        .filter(|(_, it)| !it.contains('/') && !["kubernetes", "orphan", "foregroundDeletion"].contains(it));
+    let words = "name is neither a standard finalizer name nor is it fully qualified";
+    plain.map(|(at, it)| causes::invalid_text(format!("metadata.finalizers[{at}]"), it, words)).collect()
 }
 
 fn config_keys(object: &Value) -> Vec<Cause> {

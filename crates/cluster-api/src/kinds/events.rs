@@ -18,6 +18,9 @@ const NAMES: [(&str, &str); 7] = [
 pub(super) fn to_new(value: &Value) -> Value {
     let mut event = renamed(value, |name| NAMES.iter().find(|(old, _)| *old == name).map(|(_, new)| *new));
     event["apiVersion"] = "events.k8s.io/v1".into();
+    if let Some(fields) = event.as_object_mut() {
+        fields.retain(|name, it| it != "" || !["reportingController", "reportingInstance"].contains(&name.as_str()));
+    }
     event
 }
 
@@ -26,6 +29,22 @@ pub(super) fn to_core(value: &Value) -> Value {
     let mut event = renamed(value, |name| NAMES.iter().find(|(_, new)| *new == name).map(|(old, _)| *old));
     event["apiVersion"] = "v1".into();
     event
+}
+
+/// The fields that `v1` has even where they say nothing.
+pub(super) fn complete(event: &mut Value) {
+    let Some(fields) = event.as_object_mut() else { return };
+    fields.entry("eventTime").or_insert(Value::Null);
+    for name in ["reportingComponent", "reportingInstance"] {
+        fields.entry(name).or_insert_with(|| "".into());
+    }
+}
+
+/// Go's clients send times that are none, and what they were answered with.
+pub(super) fn without_null(event: &mut Value) {
+    if let Some(fields) = event.as_object_mut() {
+        fields.retain(|_, it| !it.is_null());
+    }
 }
 
 fn renamed(value: &Value, name_of: impl Fn(&str) -> Option<&'static str>) -> Value {

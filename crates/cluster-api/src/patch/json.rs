@@ -12,6 +12,13 @@ use crate::error::ApiError;
 /// At most so many operations in one patch (`maxJSONPatchOperations`).
 const MAX_OPERATIONS: usize = 10_000;
 
+/// How much operations may copy in all, in octets of JSON (`JSONPatchMaxCopyBytes`): twice a copy of everything is four times as much.
+const MAX_COPIED: usize = 3 * 1024 * 1024;
+
+/// How deep a value may lie within others: as deep as a request's body may have it. Moved into each other, values would go deeper with
+/// every operation, and whoever walks through them needs stack for each level.
+const DEEPEST: usize = 128;
+
 /// An operation did not apply.
 struct Misfit;
 
@@ -22,8 +29,9 @@ struct Misfit;
 pub fn json(current: &Value, patch: &Value) -> Result<Value, ApiError> {
     let operations = read(patch)?;
     let mut document = current.clone();
+    let mut copied = 0;
     for operation in operations {
-        step(&mut document, operation).map_err(|Misfit| {
+        step(&mut document, operation, &mut copied).map_err(|Misfit| {
             ApiError::new(422, "Invalid", "the server rejected our request due to an error in our request")
         })?;
     }
@@ -60,7 +68,7 @@ fn read(patch: &Value) -> Result<Vec<&Map<String, Value>>, ApiError> {
     Ok(operations)
 }
 
-fn step(document: &mut Value, operation: &Map<String, Value>) -> Result<(), Misfit> {
+fn step(document: &mut Value, operation: &Map<String, Value>, copied: &mut usize) -> Result<(), Misfit> {
     let text = |key: &str| operation.get(key).and_then(Value::as_str);
     let value = || operation.get("value").cloned().unwrap_or_default();
     match text("op").ok_or(Misfit)? {
@@ -73,8 +81,12 @@ fn step(document: &mut Value, operation: &Map<String, Value>) -> Result<(), Misf
             add(document, text("path").ok_or(Misfit)?, moved)
         }
         "copy" => {
-            let copied = look(document, text("from").ok_or(Misfit)?)?.cloned().unwrap_or_default();
-            add(document, text("path").ok_or(Misfit)?, copied)
+            let found = look(document, text("from").ok_or(Misfit)?)?.cloned().unwrap_or_default();
+            *copied = copied.saturating_add(found.to_string().len());
+            if *copied > MAX_COPIED {
+                return Err(Misfit);
+            }
+            add(document, text("path").ok_or(Misfit)?, found)
         }
         _ => Err(Misfit),
     }
@@ -119,7 +131,23 @@ fn look<'a>(document: &'a mut Value, pointer: &str) -> Result<Option<&'a Value>,
     }
 }
 
+/// Whether a value lies less deep than it may.
+fn check_depth(pointer: &str, value: &Value) -> Result<(), Misfit> {
+    let above = pointer.bytes().filter(|it| *it == b'/').count();
+    if DEEPEST.checked_sub(above).is_some_and(|left| is_within(value, left)) { Ok(()) } else { Err(Misfit) }
+}
+
+fn is_within(value: &Value, levels: usize) -> bool {
+    match (value, levels.checked_sub(1)) {
+        (Value::Object(fields), Some(left)) => fields.values().all(|it| is_within(it, left)),
+        (Value::Array(items), Some(left)) => items.iter().all(|it| is_within(it, left)),
+        (Value::Object(_) | Value::Array(_), None) => false,
+        _ => true,
+    }
+}
+
 fn add(document: &mut Value, pointer: &str, value: Value) -> Result<(), Misfit> {
+    check_depth(pointer, &value)?;
     match holder(document, pointer)? {
         (Value::Object(fields), name) => {
             fields.insert(name, value);
@@ -142,6 +170,7 @@ fn remove(document: &mut Value, pointer: &str) -> Result<Value, Misfit> {
 }
 
 fn replace(document: &mut Value, pointer: &str, value: Value) -> Result<(), Misfit> {
+    check_depth(pointer, &value)?;
     if pointer.is_empty() {
         if !value.is_object() && !value.is_array() {
             return Err(Misfit);
@@ -182,6 +211,25 @@ mod tests {
         let many = Value::Array(vec![json!({"op": "test", "path": "/a"}); MAX_OPERATIONS + 1]);
         let refused = json(&json!({}), &many).map_err(|error| (error.code, error.reason));
         assert_eq!(refused, Err((413, "RequestEntityTooLarge")));
+    }
+
+    #[test]
+    fn nothing_grows_without_bounds() {
+        let copies = vec![json!({"op": "copy", "from": "/a", "path": "/a/-"}); 1000];
+        let doubled = json(&json!({"a": [["x".repeat(1000)]]}), &copies.into()).map_err(|error| error.code);
+        assert_eq!(doubled, Err(422));
+        let deeper = [
+            json!({"op": "add", "path": "/n", "value": {}}),
+            json!({"op": "move", "from": "/a", "path": "/n/a"}),
+            json!({"op": "move", "from": "/n", "path": "/a"}),
+        ];
+        let times = |count: usize| {
+            let operations: Value = deeper.iter().cycle().take(3 * count).cloned().collect();
+            json(&json!({"a": 1}), &operations).map_err(|error| error.code)
+        };
+        assert_eq!(times(1), Ok(json!({"a": {"a": 1}})));
+        assert_eq!(times(100).map(|_| ()), Ok(()));
+        assert_eq!(times(200), Err(422));
     }
 
     #[test]

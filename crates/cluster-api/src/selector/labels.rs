@@ -1,6 +1,7 @@
 //! `labelSelector=a=b,c in (d,e),!f`, and the `LabelSelector` object.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use serde_json::Value;
 
@@ -30,6 +31,27 @@ enum Operator {
     Missing,
     Greater,
     Less,
+}
+
+impl fmt::Display for Labels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, it) in self.requirements.iter().enumerate() {
+            let comma = if at == 0 { "" } else { "," };
+            let values = it.values.iter().map(String::as_str).collect::<Vec<_>>().join(",");
+            let (key, one) = (&it.key, it.values.len() == 1);
+            match it.operator {
+                Operator::In if one => write!(f, "{comma}{key}={values}"),
+                Operator::In => write!(f, "{comma}{key} in ({values})"),
+                Operator::NotIn if one => write!(f, "{comma}{key}!={values}"),
+                Operator::NotIn => write!(f, "{comma}{key} notin ({values})"),
+                Operator::Exists => write!(f, "{comma}{key}"),
+                Operator::Missing => write!(f, "{comma}!{key}"),
+                Operator::Greater => write!(f, "{comma}{key}>{values}"),
+                Operator::Less => write!(f, "{comma}{key}<{values}"),
+            }?;
+        }
+        Ok(())
+    }
 }
 
 impl Labels {

@@ -8,6 +8,7 @@ use crate::http::errors;
 use crate::http::query::WriteOptions;
 use crate::http::show::Shown;
 use crate::kinds;
+use crate::selector::Labels;
 use crate::store::Object;
 use crate::verbs::{On, Replace, Written, metadata, replace};
 
@@ -73,7 +74,8 @@ fn of(paths: &Scale, object: &Value) -> Value {
         "status": {"replicas": at(&paths.status).unwrap_or_else(|| 0.into())},
     });
     if let Some(selector) = paths.selector.as_deref().and_then(at) {
-        scale["status"]["selector"] = selector;
+        // A built-in kind has it as an object.
+        scale["status"]["selector"] = Labels::read(&selector).map_or(selector, |it| it.to_string().into());
     }
     scale
 }
