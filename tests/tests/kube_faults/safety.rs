@@ -21,8 +21,27 @@ async fn what_looks_like_a_mistake_waits_for_a_person() {
     let options = StageOptions { gateway: false, deletion_grace: Duration::from_secs(1), ..stage() };
     let setup = Setup::new(options).await;
     setup.apply_provider(&[]).await;
-    tokio::join!(mass_deletion(&setup), a_vanished_gateway(&setup));
+    tokio::join!(mass_deletion(&setup), a_vanished_gateway(&setup), a_key_that_somebody_overwrote(&setup));
     setup.end().await;
+}
+
+/// Labels and annotations stay as they are: only the data is another.
+async fn a_key_that_somebody_overwrote(setup: &Setup) {
+    setup.apply_zone("edited.net", json!([])).await;
+    setup.apply_host(DEMO_NAMESPACE, "edited", json!({"host": "edited.edited.net"})).await;
+    host_is(&setup.stage.admin, DEMO_NAMESPACE, "edited", "Ready", "True", "Ready").await;
+    let before = setup.delivered("edited").await.expect("asked").expect("there").data;
+    let broken = json!({"data": {"tls.crt": "bm8=", "tls.key": "bm8="}});
+    let params = PatchParams { field_manager: Some("somebody".to_owned()), ..PatchParams::default() };
+    let secrets = setup.secrets(GATEWAY_NAMESPACE);
+    secrets.patch(&format!("{DEMO_NAMESPACE}.edited"), &params, &Patch::Merge(&broken)).await.expect("patched");
+    eventually("the key and the chain are back", || async {
+        let now = setup.delivered("edited").await?.and_then(|secret| secret.data);
+        ensure!(now == before, "still as somebody left it");
+        Ok(())
+    })
+    .await;
+    println!("a delivered Secret that somebody overwrote is as it was");
 }
 
 async fn mass_deletion(setup: &Setup) {

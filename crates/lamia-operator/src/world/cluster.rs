@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use k8s_openapi::api::core::v1::Service;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, OwnerReference};
 use kube::core::PartialObjectMeta;
 use kube::{Resource, ResourceExt};
 use lamia_api::meta;
+use lamia_core::cert::secret::{TLS_CERTIFICATE, TLS_KEY};
 use lamia_core::gateway::{istio, view::GatewayView};
 use lamia_core::host::ObjectKey;
 use lamia_core::host::address::{GatewayService, PublicPoint, ServiceKind, allowed_namespaces};
@@ -116,6 +117,8 @@ pub(crate) struct DeliveredSecret {
     pub uid: String,
     /// Whether it stays when its host goes.
     pub retain: bool,
+    /// Somebody else has written its data since: the field owners say so, and they are metadata.
+    pub changed: bool,
 }
 
 impl DeliveredSecret {
@@ -128,8 +131,20 @@ impl DeliveredSecret {
             resource_version: object.metadata.resource_version.clone().unwrap_or_default(),
             uid: object.metadata.uid.clone().unwrap_or_default(),
             retain: annotations.get(meta::ANNOTATION_DELETION_POLICY).is_some_and(|policy| policy == "Retain"),
+            changed: is_changed(object.metadata.managed_fields.as_deref().unwrap_or_default()),
         }
     }
+}
+
+/// Whether key or chain of a delivered Secret are not Lamia's any more. An API server keeps the owners of fields; where somebody removed
+/// them all, nothing can be told.
+fn is_changed(managed: &[ManagedFieldsEntry]) -> bool {
+    let ours = |field: &str| {
+        let entries = managed.iter().filter(|entry| entry.manager.as_deref() == Some(meta::FIELD_MANAGER));
+        let mut fields = entries.filter_map(|entry| entry.fields_v1.as_ref());
+        fields.any(|fields| fields.0.get("f:data").and_then(|data| data.get(format!("f:{field}"))).is_some())
+    };
+    !managed.is_empty() && ![TLS_CERTIFICATE, TLS_KEY].into_iter().all(ours)
 }
 
 /// The SecuredHost that an owner annotation names, if it is of this cluster.
@@ -137,4 +152,32 @@ impl DeliveredSecret {
 pub(crate) fn owner_of(annotation: &str, cluster: &str) -> Option<ObjectKey> {
     let (namespace, name) = annotation.strip_prefix(cluster)?.strip_prefix('/')?.split_once('/')?;
     (!namespace.is_empty() && !name.is_empty()).then(|| ObjectKey::new(namespace, name))
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::Secret;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn data_that_somebody_else_has_written_is_noticed_by_its_owners() {
+        let data = json!({"f:tls.crt": {}, "f:tls.key": {}});
+        let entry = |manager: &str, data: &Value| json!({"manager": manager, "operation": "Apply", "fieldsV1": {"f:data": data}});
+        for (managed, changed) in [
+            (json!([]), false),
+            (json!([entry("lamia", &data)]), false),
+            (json!([entry("lamia", &data), entry("kubectl-edit", &json!({"f:extra": {}}))]), false),
+            (
+                json!([entry("lamia", &json!({"f:tls.key": {}})), entry("kubectl-edit", &json!({"f:tls.crt": {}}))]),
+                true,
+            ),
+            (json!([entry("kubectl-edit", &data)]), true),
+        ] {
+            let object = json!({"metadata": {"name": "it", "managedFields": managed}});
+            let object: PartialObjectMeta<Secret> = serde_json::from_value(object).expect("metadata");
+            assert_eq!(DeliveredSecret::of(&object).changed, changed, "{managed}");
+        }
+    }
 }

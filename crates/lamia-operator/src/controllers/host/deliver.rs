@@ -44,7 +44,7 @@ impl Delivery<'_> {
             None => Standing::Missing,
             Some(found) if found.owner.as_deref() != Some(self.owner) => Standing::Foreign,
             Some(found) if found.certificate.as_deref() != Some(self.certificate) => Standing::Different,
-            Some(found) if found.retain != self.retain => Standing::Different,
+            Some(found) if found.retain != self.retain || found.changed => Standing::Different,
             Some(_) => Standing::AsWanted,
         }
     }
