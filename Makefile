@@ -27,8 +27,8 @@ test-kubernetes: ## The tests that need a Kubernetes API, on a real kube-apiserv
 	@tools/install test kubernetes helm
 	LAMIA_TEST_KUBERNETES=real cargo test --locked --workspace --features lamia/sandbox --test 'kube_*' $(ARGS)
 
-bench: ## How fast hosts go live, and at what cost (BENCH_HOSTS=1,100,1000 BENCH_API=real|embedded BENCH_JSON=file)
-	@tools/install sandbox $(if $(filter embedded,$(BENCH_API)),,kubernetes)
+bench: ## How fast hosts go live, and at what cost (BENCH_HOSTS=1,100,1000 BENCH_JSON=file)
+	@tools/install sandbox kubernetes
 	@cargo bench --locked --package lamia --features sandbox --bench hosts
 
 lint: fmt clippy deny tidy gen-check ## Format, clippy, dependencies, house rules, generated files

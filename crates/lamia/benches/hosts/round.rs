@@ -31,20 +31,11 @@ const ASKED_EVERY: Duration = Duration::from_millis(10);
 /// How long is looked on, after a restart, whether really nothing is written.
 const LOOK_ON: Duration = Duration::from_secs(5);
 
-/// Which Kubernetes API is measured: `$BENCH_API`, `real` (the default) or `embedded`.
-fn api() -> Result<ApiKind> {
-    match std::env::var("BENCH_API").as_deref() {
-        Ok("embedded") => Ok(ApiKind::Embedded),
-        Ok("real") | Err(_) => Ok(ApiKind::Real),
-        Ok(other) => bail!("BENCH_API is {other:?}; it is real or embedded"),
-    }
-}
-
 /// Plays it.
 pub(crate) async fn play(hosts: usize) -> Result<Round> {
     let stage = Stage::set(StageOptions {
         gateway: false,
-        kubernetes: api()?,
+        kubernetes: ApiKind::Real,
         garbage_collector: false,
         pebble: PebbleOptions { nonce_rejections: 0, ..PebbleOptions::default() },
         ..StageOptions::default()
