@@ -1,27 +1,10 @@
 //! Serves an empty cluster on loopback and prints a kubeconfig for its administrator: `cargo run --example serve > kubeconfig`.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use cluster_api::source::{Seeded, Source};
+use cluster_api::source::Wall;
 use cluster_api::{Cluster, Options, Token};
-
-/// The wall clock, and texts by a seed.
-struct Wall(Seeded);
-
-impl Source for Wall {
-    fn now(&self) -> Duration {
-        SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
-    }
-
-    fn uid(&self) -> String {
-        self.0.uid()
-    }
-
-    fn suffix(&self) -> String {
-        self.0.suffix()
-    }
-}
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
@@ -30,7 +13,7 @@ async fn main() -> std::io::Result<()> {
     let person = |name: &str| Token { secret: name.to_owned(), user: name.to_owned(), groups: Vec::new() };
     let options = Options { tokens: vec![admin, person("alice"), person("bob")], ..Options::default() };
     let seed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let cluster = Cluster::new(options, Arc::new(Wall(Seeded::new(seed, seed))));
+    let cluster = Cluster::new(options, Arc::new(Wall::new(seed)));
     let port = std::env::args().nth(1).and_then(|it| it.parse().ok()).unwrap_or(0);
     let server = cluster.serve(tokio::net::TcpListener::bind(("127.0.0.1", port)).await?)?;
     print!("{}", server.kubeconfig("admin", "admin", "default"));

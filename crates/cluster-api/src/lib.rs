@@ -19,6 +19,7 @@
 //! | [`managed`] | who owns which field: server-side apply, `managedFields` | none |
 //! | [`patch`] | what a JSON patch, merge patch or strategic merge patch makes of an object | none |
 //! | `http` | requests and answers, watches: a tower service | none |
+//! | `kubeconfig` | the file by which clients find a server | none |
 //! | `kinds` | what is special about single kinds | none |
 //! | `protobuf` | the bodies that Go's typed clients send | none |
 //! | `registry` | which kinds are answered, and where | none |
@@ -43,6 +44,7 @@ pub mod error;
 pub mod go;
 mod http;
 mod kinds;
+mod kubeconfig;
 pub mod managed;
 pub mod openapi;
 pub mod patch;
@@ -62,5 +64,6 @@ pub use archive::{Archive, ArchiveError};
 pub use auth::Token;
 pub use cluster::{Authorization, Cluster, Housekeeping, Options};
 pub use error::ApiError;
+pub use kubeconfig::Kubeconfig;
 pub use schema::Schema;
 pub use serve::Server;

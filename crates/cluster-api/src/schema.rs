@@ -31,6 +31,21 @@ pub enum Type {
     Boolean,
 }
 
+impl Type {
+    /// What `type` says; empty where anything goes.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Any => "",
+            Self::Object => "object",
+            Self::Array => "array",
+            Self::String => "string",
+            Self::Integer => "integer",
+            Self::Number => "number",
+            Self::Boolean => "boolean",
+        }
+    }
+}
+
 /// What a list is to field owners and merges (`x-kubernetes-list-type`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum ListType {

@@ -7,7 +7,6 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use data_encoding::BASE64;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
@@ -19,6 +18,7 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
 use crate::cluster::Cluster;
+use crate::kubeconfig::Kubeconfig;
 
 /// A served cluster. Dropping it ends the serving; connections that are open end with their requests.
 #[derive(Debug)]
@@ -69,28 +69,7 @@ impl Server {
     /// The text of a kubeconfig for whoever has this token.
     #[must_use]
     pub fn kubeconfig(&self, user: &str, token: &str, namespace: &str) -> String {
-        let (server, ca) = (self.url(), BASE64.encode(self.ca.as_bytes()));
-        format!(
-            "apiVersion: v1
-kind: Config
-current-context: cluster
-clusters:
-- name: cluster
-  cluster:
-    server: {server}
-    certificate-authority-data: {ca}
-users:
-- name: {user}
-  user:
-    token: {token}
-contexts:
-- name: cluster
-  context:
-    cluster: cluster
-    user: {user}
-    namespace: {namespace}
-"
-        )
+        Kubeconfig { cluster: "cluster", server: self.url(), ca: &self.ca, user, token, namespace }.to_string()
     }
 }
 

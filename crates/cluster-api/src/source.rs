@@ -1,7 +1,7 @@
 //! Time and randomness, handed in: a history with the same seed is the same to the last octet.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Where this API takes the time and its random texts from.
 pub trait Source: Send + Sync {
@@ -58,6 +58,32 @@ impl Source for Seeded {
         const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
         let letters = (0..5).filter_map(|_| LETTERS.get(usize::try_from(self.number() % LETTERS.len() as u64).ok()?));
         letters.map(|&it| char::from(it)).collect()
+    }
+}
+
+/// The wall clock, and texts by a seed.
+#[derive(Debug)]
+pub struct Wall(Seeded);
+
+impl Wall {
+    /// A source by this seed: a number that nobody guesses, where UIDs must be unique.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self(Seeded::new(seed, 0))
+    }
+}
+
+impl Source for Wall {
+    fn now(&self) -> Duration {
+        SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+    }
+
+    fn uid(&self) -> String {
+        self.0.uid()
+    }
+
+    fn suffix(&self) -> String {
+        self.0.suffix()
     }
 }
 

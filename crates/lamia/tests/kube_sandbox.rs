@@ -37,6 +37,14 @@ fn texts(output: Output) -> (i32, String, String) {
     (output.status.code().expect("an exit code"), text(output.stdout), text(output.stderr))
 }
 
+/// A sandbox that has asked for the delegation, and what it goes on to say.
+fn start(state: &Path) -> (Child, impl Iterator<Item = std::io::Result<String>>) {
+    let mut sandbox = lamia(state, &[]).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("starts");
+    let mut talk = BufReader::new(sandbox.stderr.take().expect("piped")).lines();
+    hears(&mut talk, "sandbox delegate democluster.net");
+    (sandbox, talk)
+}
+
 /// Reads what the sandbox says until a line holds the words; gives the line.
 fn hears(talk: &mut impl Iterator<Item = std::io::Result<String>>, words: &str) -> String {
     let mut heard = Vec::new();
@@ -103,9 +111,7 @@ fn a_running_sandbox_is_spoken_to_from_elsewhere_and_stopped_by_ctrl_c() {
     let (code, _, stderr) = run(state.path(), &["delegate", "democluster.net"]);
     assert!(code == 1 && stderr.contains("no sandbox runs on"), "{stderr}");
 
-    let mut sandbox = lamia(state.path(), &[]).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("starts");
-    let mut talk = BufReader::new(sandbox.stderr.take().expect("piped")).lines();
-    hears(&mut talk, "sandbox delegate democluster.net");
+    let (mut sandbox, mut talk) = start(state.path());
     let (code, _, stderr) = run(state.path(), &[]);
     assert!(code == 1 && stderr.contains(&format!("(process {})", sandbox.id())), "{stderr}");
     let (code, _, stderr) = run(state.path(), &["delegate", "nobodys.net"]);
@@ -129,9 +135,7 @@ fn a_server_that_dies_is_named_and_the_others_are_stopped() {
         return;
     }
     let state = tempfile::tempdir().expect("a directory");
-    let mut sandbox = lamia(state.path(), &[]).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("starts");
-    let mut talk = BufReader::new(sandbox.stderr.take().expect("piped")).lines();
-    hears(&mut talk, "sandbox delegate democluster.net");
+    let (mut sandbox, mut talk) = start(state.path());
     let (pebble, _) = servers_on(state.path()).into_iter().find(|(_, name)| name == "pebble").expect("runs");
     kill(Pid::from_raw(pebble), Signal::SIGKILL).expect("sent");
     hears(&mut talk, "pebble ended by itself");

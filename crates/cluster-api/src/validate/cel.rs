@@ -194,7 +194,7 @@ impl Walk<'_> {
 impl Rule {
     /// What is wrong with the value by this rule.
     fn ask(&self, value: &Value, context: &Context<'_>, place: &Place<'_>) -> Option<Cause> {
-        let of_type = |detail: &str| Some(causes::invalid_text(place.path.bracketed(), type_word(place.node), detail));
+        let of_type = |detail: &str| Some(causes::invalid_text(place.path.bracketed(), place.node.kind.word(), detail));
         let program = match &self.program {
             Ok(program) => program,
             Err(words) => return of_type(&format!("rule compile error: {words}")),
@@ -258,17 +258,5 @@ fn words(error: &ExecutionError) -> String {
         | ExecutionError::UnsupportedTargetType { .. }
         | ExecutionError::NotSupportedAsMethod { .. } => "no such overload".to_owned(),
         other => other.to_string(),
-    }
-}
-
-fn type_word(schema: &Schema) -> &'static str {
-    match schema.kind {
-        Type::Any => "",
-        Type::Object => "object",
-        Type::Array => "array",
-        Type::String => "string",
-        Type::Integer => "integer",
-        Type::Number => "number",
-        Type::Boolean => "boolean",
     }
 }

@@ -82,7 +82,7 @@ fn kind(value: &Value, schema: &Schema, checks: &Checks, path: &Path<'_>) -> Fou
     let fits = |it: &Type| match (it, value) {
         (Type::Integer, Value::Number(number)) => is_whole(number),
         (Type::Number, Value::Number(_)) => true,
-        (it, _) => word(*it) == name,
+        (it, _) => it.word() == name,
     };
     let fits = checks.types.iter().any(fits);
     let format = checks.format.as_ref();
@@ -98,7 +98,7 @@ fn kind(value: &Value, schema: &Schema, checks: &Checks, path: &Path<'_>) -> Fou
     if let (Some(format), Value::Bool(_) | Value::Number(_) | Value::Object(_)) = (format, value) {
         return Found { causes: vec![other_format(value, format.name(), path)], fits: 0 };
     }
-    let wanted: Vec<_> = checks.types.iter().map(|it| word(*it)).collect();
+    let wanted: Vec<_> = checks.types.iter().map(|it| it.word()).collect();
     let detail = format!("{} in body must be of type {}: {}", path.dotted(), wanted.join(","), quoted(name));
     Found { causes: vec![causes::wrong_type(field(path), &name.into(), &detail)], fits: 0 }
 }
@@ -322,17 +322,5 @@ fn type_name(value: &Value) -> &'static str {
         Value::String(_) => "string",
         Value::Array(_) => "array",
         Value::Object(_) => "object",
-    }
-}
-
-fn word(kind: Type) -> &'static str {
-    match kind {
-        Type::Any => "",
-        Type::Object => "object",
-        Type::Array => "array",
-        Type::String => "string",
-        Type::Integer => "integer",
-        Type::Number => "number",
-        Type::Boolean => "boolean",
     }
 }

@@ -10,12 +10,6 @@ use super::RecordValue;
 pub struct Values(Vec<RecordValue>);
 
 impl Values {
-    /// None.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self(Vec::new())
-    }
-
     /// Adds a value; false when it was there.
     pub fn insert(&mut self, value: RecordValue) -> bool {
         let Err(place) = self.0.binary_search(&value) else { return false };
@@ -123,7 +117,7 @@ mod tests {
         fn a_row_of_values_is_the_set_that_a_tree_would_be(one in some(), other in some()) {
             let (tree, other_tree) = (one.iter().cloned().collect::<BTreeSet<_>>(), other.iter().cloned().collect::<BTreeSet<_>>());
             let (row, other_row) = (one.iter().cloned().collect::<Values>(), other.iter().cloned().collect::<Values>());
-            let mut grown = Values::new();
+            let mut grown = Values::default();
             let fresh = one.iter().filter(|value| grown.insert((*value).clone())).count();
             prop_assert_eq!(fresh, tree.len());
             prop_assert_eq!(&grown, &row);

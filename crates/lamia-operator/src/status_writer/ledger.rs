@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
+use lamia_core::cert::share;
 use lamia_core::host::ObjectKey;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -232,8 +233,7 @@ fn unpacked(status: &[u8]) -> Value {
 /// 200 ms, doubling, 60 s at most; spread over its last quarter, so that objects which failed together part.
 fn backoff(key: &ObjectKey, failures: u32) -> Duration {
     let full = BACKOFF_FIRST.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1))).min(BACKOFF_CAP);
-    let [spread, ..] = seed(&format!("{key} {failures}")).to_le_bytes();
-    full - full / 1024 * u32::from(spread)
+    full.mul_f64(1.0 - share(seed(&key.to_string()) ^ u64::from(failures)) / 4.0)
 }
 
 /// A fingerprint that does not see the order of keys, fields that are null, and `lastTransitionTime`.

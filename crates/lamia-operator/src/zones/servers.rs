@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn an_expectation_asks_no_more_than_it_needs() {
         let one = |text: &str| [RecordValue::txt(text)].into();
-        let none = Values::new;
+        let none = Values::default;
         let asks = |present, absent| questions(&Expectation::Among { present, absent });
         assert_eq!(asks(none(), none()), []);
         assert_eq!(asks(one("a"), none()), [lookup::Expectation::Contains(one("a"))]);

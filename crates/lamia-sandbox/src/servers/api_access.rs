@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use cluster_api::Kubeconfig;
 use data_encoding::HEXLOWER;
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
@@ -12,7 +13,7 @@ use kube::api::{Api, ObjectMeta, Patch, PatchParams, PostParams};
 
 use super::directory::{Directory, write_private};
 use super::gate::{Gate, Upstream};
-use super::kube_config::Access;
+use super::kube_client::client;
 
 /// The user whom everything is allowed, by its group `system:masters`.
 pub(super) const ADMIN: &str = "admin";
@@ -67,7 +68,7 @@ impl ApiAccess {
     /// The text of the same, where whoever names no namespace means this one.
     #[must_use]
     pub fn kubeconfig_for(&self, namespace: &str) -> String {
-        Access { namespace, ..self.access(ADMIN, &self.admin_token) }.kubeconfig()
+        Kubeconfig { namespace, ..self.access(ADMIN, &self.admin_token) }.to_string()
     }
 
     /// A client with the administrator's rights.
@@ -75,7 +76,7 @@ impl ApiAccess {
     /// # Errors
     /// If the client can't be made.
     pub async fn client(&self) -> anyhow::Result<kube::Client> {
-        self.access(ADMIN, &self.admin_token).client().await
+        client(&self.access(ADMIN, &self.admin_token)).await
     }
 
     /// A client that is a ServiceAccount, with its rights and no others. The account, and its namespace, are made where missing;
@@ -85,7 +86,7 @@ impl ApiAccess {
     /// If the API refuses.
     pub async fn client_of_service_account(&self, namespace: &str, name: &str) -> anyhow::Result<kube::Client> {
         let token = self.service_account_token(namespace, name).await?;
-        self.access(name, &token).client().await
+        client(&self.access(name, &token)).await
     }
 
     /// A kubeconfig file of that ServiceAccount, for a process of its own.
@@ -94,7 +95,7 @@ impl ApiAccess {
     /// If the API refuses, or the file can't be written.
     pub async fn kubeconfig_of_service_account(&self, namespace: &str, name: &str) -> anyhow::Result<PathBuf> {
         let token = self.service_account_token(namespace, name).await?;
-        self.write(&format!("{namespace}.{name}.kubeconfig"), &self.access(name, &token).kubeconfig())
+        self.write(&format!("{namespace}.{name}.kubeconfig"), &self.access(name, &token).to_string())
     }
 
     /// The same by way of a gate before this server.
@@ -103,8 +104,8 @@ impl ApiAccess {
     /// As without it.
     pub async fn kubeconfig_through(&self, gate: &Gate, namespace: &str, name: &str) -> anyhow::Result<PathBuf> {
         let token = self.service_account_token(namespace, name).await?;
-        let access = Access { server: gate.url(), ca: gate.ca(), ..self.access(name, &token) };
-        self.write(&format!("{namespace}.{name}.gate.kubeconfig"), &access.kubeconfig())
+        let access = Kubeconfig { server: gate.url(), ca: gate.ca(), ..self.access(name, &token) };
+        self.write(&format!("{namespace}.{name}.gate.kubeconfig"), &access.to_string())
     }
 
     /// Where a [`Gate`] before it leads.
@@ -132,8 +133,8 @@ impl ApiAccess {
         Ok(granted.status.with_context(|| format!("no token for {namespace}/{name}"))?.token)
     }
 
-    fn access<'a>(&'a self, user: &'a str, token: &'a str) -> Access<'a> {
-        Access { server: self.url(), ca: &self.ca, user, token, namespace: "default" }
+    fn access<'a>(&'a self, user: &'a str, token: &'a str) -> Kubeconfig<'a> {
+        Kubeconfig { cluster: "sandbox", server: self.url(), ca: &self.ca, user, token, namespace: "default" }
     }
 
     /// Writes a file beside the kubeconfig that only its owner may read.

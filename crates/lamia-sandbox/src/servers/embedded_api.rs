@@ -2,10 +2,9 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
-use cluster_api::source::{Seeded, Source};
+use cluster_api::source::Wall;
 use cluster_api::{Archive, Cluster, Options, Server, Token};
 use tokio::net::TcpListener;
 
@@ -46,7 +45,8 @@ impl EmbeddedApi {
             user: ADMIN.to_owned(),
             groups: vec!["system:masters".to_owned()],
         };
-        let (wall, settings) = (Arc::new(Wall::new()), Options { tokens: vec![admin], ..Options::default() });
+        let (wall, settings) =
+            (Arc::new(Wall::new(rand::random())), Options { tokens: vec![admin], ..Options::default() });
         let cluster = match is_kept {
             true => {
                 let path = directory.path().join("cluster.redb");
@@ -59,28 +59,5 @@ impl EmbeddedApi {
         let server = cluster.serve(listener)?;
         let access = ApiAccess::new(&directory, address, server.ca().to_owned())?;
         Ok(Self { access, _server: server, _directory: directory })
-    }
-}
-
-/// The wall clock, and texts by chance.
-struct Wall(Seeded);
-
-impl Wall {
-    fn new() -> Self {
-        Self(Seeded::new(rand::random(), 0))
-    }
-}
-
-impl Source for Wall {
-    fn now(&self) -> Duration {
-        SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
-    }
-
-    fn uid(&self) -> String {
-        self.0.uid()
-    }
-
-    fn suffix(&self) -> String {
-        self.0.suffix()
     }
 }

@@ -21,7 +21,7 @@ pub(crate) mod exchange;
 pub mod gate;
 mod knot;
 mod kube_api_server;
-mod kube_config;
+mod kube_client;
 mod kube_controller_manager;
 mod kubernetes;
 pub mod loopback;
