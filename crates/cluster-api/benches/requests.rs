@@ -197,7 +197,8 @@ async fn large() {
     for change in 0..CHANGES {
         let began = Instant::now();
         let path = format!("{FOOS}/foo-{change}");
-        let patch = json!({"spec": {"port": change + 1}});
+        // Never the default: that would change nothing.
+        let patch = json!({"spec": {"port": change + 1_000}});
         ask(&cluster, "PATCH", &path, "application/merge-patch+json", patch).await;
         for watcher in &mut watchers {
             read(watcher, 1).await;

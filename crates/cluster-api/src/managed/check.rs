@@ -4,9 +4,12 @@
 //!
 //! Source: `structured-merge-diff/typed/validate.go`.
 
+use std::collections::BTreeSet;
+use std::fmt;
+
 use serde_json::Value;
 
-use super::element::Element;
+use super::element::Identity;
 use super::place::{Elements, Place, Scalar, Shape};
 use crate::go;
 
@@ -33,19 +36,36 @@ pub(super) enum Repeats {
     Refused,
 }
 
-struct Walk {
+/// A step on the way; it is written only where it must be told.
+enum Step<'v> {
+    Field(&'v str),
+    Index(usize),
+    Item(Identity<'v>),
+}
+
+impl fmt::Display for Step<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Field(name) => write!(f, ".{name}"),
+            Self::Index(at) => write!(f, "[{at}]"),
+            Self::Item(identity) => identity.element().fmt(f),
+        }
+    }
+}
+
+struct Walk<'v> {
     repeats: Repeats,
-    path: Vec<String>,
+    path: Vec<Step<'v>>,
     wrong: Vec<String>,
 }
 
-impl Walk {
+impl<'v> Walk<'v> {
     fn report(&mut self, message: &str) {
-        let path = self.path.concat();
+        let path: String = self.path.iter().map(ToString::to_string).collect();
         self.wrong.push(if path.is_empty() { message.to_owned() } else { format!("{path}: {message}") });
     }
 
-    fn value(&mut self, value: &Value, place: Place<'_>) {
+    fn value(&mut self, value: &'v Value, place: Place<'v>) {
         if value.is_null() {
             return;
         }
@@ -75,41 +95,40 @@ impl Walk {
         self.report(&message);
     }
 
-    fn fields(&mut self, fields: &serde_json::Map<String, Value>, place: Place<'_>) {
+    fn fields(&mut self, fields: &'v serde_json::Map<String, Value>, place: Place<'v>) {
         for (name, value) in fields {
-            self.path.push(format!(".{name}"));
-            match place.field(name) {
+            let field = place.field(name);
+            self.path.push(Step::Field(name));
+            match field {
                 Some(field) => self.value(value, field),
                 None => self.report("field not declared in schema"),
             }
             self.path.pop();
             // What follows an unknown field is not looked at.
-            if place.field(name).is_none() {
+            if field.is_none() {
                 return;
             }
         }
     }
 
-    fn items(&mut self, items: &[Value], place: Place<'_>) {
+    fn items(&mut self, items: &'v [Value], place: Place<'v>) {
         let apart = !matches!(place.elements(), Elements::Atomic);
-        let mut seen = std::collections::BTreeSet::new();
+        let mut seen = BTreeSet::new();
         for (index, item) in items.iter().enumerate() {
-            let element = if apart { place.element(item) } else { Ok(index_of(index)) };
-            let element = match element {
-                Ok(element) => element,
+            let step = if apart { place.identity(item).map(Step::Item) } else { Ok(Step::Index(index)) };
+            let step = match step {
+                Ok(step) => step,
                 Err(message) => return self.report(&format!("element {index}: {message}")),
             };
-            let shown = element.to_string();
-            if apart && !seen.insert(element) && self.repeats == Repeats::Refused {
-                self.report(&format!("duplicate entries for key {shown}"));
+            if let Step::Item(identity) = &step
+                && self.repeats == Repeats::Refused
+                && !seen.insert(identity.clone())
+            {
+                self.report(&format!("duplicate entries for key {step}"));
             }
-            self.path.push(shown);
+            self.path.push(step);
             self.value(item, place.item());
             self.path.pop();
         }
     }
-}
-
-fn index_of(index: usize) -> Element {
-    Element::Index(i64::try_from(index).unwrap_or(i64::MAX))
 }

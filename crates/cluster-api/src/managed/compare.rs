@@ -2,13 +2,11 @@
 //!
 //! Source: `structured-merge-diff/typed/compare.go`.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Map, Value};
 
-use super::element::{Element, same};
+use super::element::{Element, Identity, same};
 use super::place::{Elements, Place, Shape};
-use super::set::FieldSet;
+use super::set::{FieldSet, Node};
 
 /// The difference of two objects; no field is in more than one of the sets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,9 +22,8 @@ pub(super) struct Comparison {
 impl Comparison {
     /// Compares two whole objects.
     pub(super) fn of(old: &Value, new: &Value, place: Place<'_>) -> Self {
-        let mut walk = Walk { found: Self::default(), path: Vec::new() };
-        walk.values(Some(old), Some(new), place);
-        walk.found
+        let Found { removed, modified, added } = values(Some(old), Some(new), place);
+        Self { removed: removed.below, modified: modified.below, added: added.below }
     }
 
     /// The same without what is in or below these fields.
@@ -39,115 +36,116 @@ impl Comparison {
     }
 }
 
-struct Walk {
-    found: Comparison,
-    path: Vec<Element>,
+/// The difference at one place and below.
+#[derive(Default)]
+struct Found {
+    removed: Node,
+    modified: Node,
+    added: Node,
 }
 
-impl Walk {
-    fn below(&mut self, element: Element, old: Option<&Value>, new: Option<&Value>, place: Place<'_>) {
-        self.path.push(element);
-        self.values(old, new, place);
-        self.path.pop();
-    }
-
-    fn values(&mut self, old: Option<&Value>, new: Option<&Value>, place: Place<'_>) {
-        if old == new {
-            return;
+impl Found {
+    /// Adds what was found by a step from here.
+    fn put(&mut self, element: &Element, found: Self) {
+        let Found { removed, modified, added } = found;
+        for (ours, theirs) in [(&mut self.removed, removed), (&mut self.modified, modified), (&mut self.added, added)] {
+            if !theirs.is_empty() {
+                ours.below.put(element.clone(), theirs);
+            }
         }
-        let shapes = (old.map(|it| place.shape(it)), new.map(|it| place.shape(it)));
-        if let (Some(one), Some(other)) = shapes
-            && one != other
+    }
+}
+
+fn values(old: Option<&Value>, new: Option<&Value>, place: Place<'_>) -> Found {
+    let mut found = Found::default();
+    if old == new {
+        return found;
+    }
+    let shapes = (old.map(|it| place.shape(it)), new.map(|it| place.shape(it)));
+    if let (Some(one), Some(other)) = shapes
+        && one != other
+    {
+        shaped(&mut found, old, new, place, one);
+    }
+    if let Some(shape) = shapes.1.or(shapes.0) {
+        shaped(&mut found, old, new, place, shape);
+    }
+    found.added.member |= old.is_none();
+    found.removed.member |= old.is_some() && new.is_none();
+    found
+}
+
+fn shaped(found: &mut Found, old: Option<&Value>, new: Option<&Value>, place: Place<'_>, shape: Shape) {
+    match shape {
+        Shape::Scalar => leaf(found, old, new),
+        Shape::Map => {
+            let (one, other) = (old.and_then(Value::as_object), new.and_then(Value::as_object));
+            let nothing = one.is_none_or(Map::is_empty) && other.is_none_or(Map::is_empty);
+            if place.atomic_map() || nothing { leaf(found, old, new) } else { fields(found, one, other, place) }
+        }
+        Shape::List => {
+            let (one, other) = (list(old), list(new));
+            let atomic = matches!(place.elements(), Elements::Atomic);
+            if atomic || (one.is_empty() && other.is_empty()) {
+                leaf(found, old, new);
+            } else {
+                items(found, one, other, place);
+            }
+        }
+    }
+}
+
+/// A value that is owned whole.
+fn leaf(found: &mut Found, old: Option<&Value>, new: Option<&Value>) {
+    if let (Some(old), Some(new)) = (old, new)
+        && !same(old, new)
+    {
+        found.modified.member = true;
+    }
+}
+
+fn fields(found: &mut Found, old: Option<&Map<String, Value>>, new: Option<&Map<String, Value>>, place: Place<'_>) {
+    let mut names: Vec<&str> = old.into_iter().chain(new).flat_map(Map::keys).map(String::as_str).collect();
+    names.sort_unstable();
+    names.dedup();
+    for name in names {
+        let (one, other) = (old.and_then(|it| place.get(it, name)), new.and_then(|it| place.get(it, name)));
+        if one != other
+            && let Some(field) = place.field(name)
         {
-            self.shaped(old, new, place, one);
-        }
-        if let Some(shape) = shapes.1.or(shapes.0) {
-            self.shaped(old, new, place, shape);
-        }
-        match (old, new) {
-            (None, _) => self.found.added.insert(&self.path),
-            (_, None) => self.found.removed.insert(&self.path),
-            _ => {}
+            found.put(&Element::Field(name.to_owned()), values(one, other, field));
         }
     }
+}
 
-    fn shaped(&mut self, old: Option<&Value>, new: Option<&Value>, place: Place<'_>, shape: Shape) {
-        match shape {
-            Shape::Scalar => self.leaf(old, new),
-            Shape::Map => {
-                let (one, other) = (old.and_then(Value::as_object), new.and_then(Value::as_object));
-                let nothing = one.is_none_or(Map::is_empty) && other.is_none_or(Map::is_empty);
-                if place.atomic_map() || nothing { self.leaf(old, new) } else { self.fields(one, other, place) }
-            }
-            Shape::List => {
-                let (one, other) = (list(old), list(new));
-                let atomic = matches!(place.elements(), Elements::Atomic);
-                if atomic || (one.is_empty() && other.is_empty()) {
-                    self.leaf(old, new);
-                } else {
-                    self.items(one, other, place);
-                }
-            }
+fn items(found: &mut Found, old: &[Value], new: &[Value], place: Place<'_>) {
+    let told_apart = |items, is_new| {
+        let items = <[Value]>::iter(items);
+        items.filter_map(move |item| Some((place.identity(item).ok()?, is_new, item)))
+    };
+    let mut both: Vec<(Identity<'_>, bool, &Value)> = told_apart(old, false).chain(told_apart(new, true)).collect();
+    // The old ones of each stay before the new ones.
+    both.sort_by(|(one, ..), (other, ..)| one.cmp(other));
+    for same in both.chunk_by(|(one, ..), (other, ..)| one == other) {
+        let (before, after) = same.split_at(same.partition_point(|(_, is_new, _)| !is_new));
+        let value = |row: &[(_, bool, _)]| row.first().map(|&(_, _, it): &(Identity<'_>, bool, &Value)| it);
+        let (first, other) = (value(before), value(after));
+        let mut below = match (before.len(), after.len()) {
+            (0 | 1, 0 | 1) => values(first, other, place.item()),
+            (2.., 2..) => Found::default(),
+            (2.., _) => other.map(|it| values(None, Some(it), place.item())).unwrap_or_default(),
+            _ => first.map(|it| values(Some(it), None, place.item())).unwrap_or_default(),
+        };
+        // Repeated elements are owned together.
+        match (before.len(), after.len()) {
+            (0 | 1, 0 | 1) => {}
+            (2.., 2..) => below.modified.member = !before.iter().map(|it| it.2).eq(after.iter().map(|it| it.2)),
+            (2.., _) => below.removed.member = true,
+            _ => below.added.member = true,
         }
-    }
-
-    /// A value that is owned whole.
-    fn leaf(&mut self, old: Option<&Value>, new: Option<&Value>) {
-        if let (Some(old), Some(new)) = (old, new)
-            && !same(old, new)
-        {
-            self.found.modified.insert(&self.path);
+        if let Some((identity, ..)) = same.first() {
+            found.put(&identity.element(), below);
         }
-    }
-
-    fn fields(&mut self, old: Option<&Map<String, Value>>, new: Option<&Map<String, Value>>, place: Place<'_>) {
-        let mut names: Vec<&str> = old.into_iter().chain(new).flat_map(Map::keys).map(String::as_str).collect();
-        names.sort_unstable();
-        names.dedup();
-        for name in names {
-            let (one, other) = (old.and_then(|it| place.get(it, name)), new.and_then(|it| place.get(it, name)));
-            if let Some(field) = place.field(name) {
-                self.below(Element::Field(name.to_owned()), one, other, field);
-            }
-        }
-    }
-
-    fn items(&mut self, old: &[Value], new: &[Value], place: Place<'_>) {
-        let mut both: BTreeMap<Element, (Vec<&Value>, Vec<&Value>)> = BTreeMap::new();
-        for (item, is_new) in old.iter().map(|it| (it, false)).chain(new.iter().map(|it| (it, true))) {
-            if let Ok(element) = place.element(item) {
-                let (before, after) = both.entry(element).or_default();
-                if is_new { after.push(item) } else { before.push(item) }
-            }
-        }
-        for (element, (before, after)) in both {
-            match (before.as_slice(), after.as_slice()) {
-                ([] | [_], [] | [_]) => {
-                    self.below(element, before.first().copied(), after.first().copied(), place.item());
-                }
-                ([_, _, ..], [_, _, ..]) if before == after => {}
-                ([_, _, ..], [_, _, ..]) => self.mark(element, |found| &mut found.modified),
-                ([_, _, ..], rest) => {
-                    if let Some(one) = rest.first() {
-                        self.below(element.clone(), None, Some(one), place.item());
-                    }
-                    self.mark(element, |found| &mut found.removed);
-                }
-                (rest, _) => {
-                    if let Some(one) = rest.first() {
-                        self.below(element.clone(), Some(one), None, place.item());
-                    }
-                    self.mark(element, |found| &mut found.added);
-                }
-            }
-        }
-    }
-
-    /// Notes an element as such: repeated elements are owned together.
-    fn mark(&mut self, element: Element, set: impl FnOnce(&mut Comparison) -> &mut FieldSet) {
-        self.path.push(element);
-        set(&mut self.found).insert(&self.path);
-        self.path.pop();
     }
 }
 

@@ -130,6 +130,53 @@ impl Ord for Element {
     }
 }
 
+/// What tells an element of a list apart, where it stands: an [`Element`] that owns nothing.
+#[derive(Clone, Debug)]
+pub(super) enum Identity<'v> {
+    /// The values of its keys, sorted by key.
+    Key(Vec<(&'v str, &'v Value)>),
+    /// The value itself.
+    Value(&'v Value),
+}
+
+impl Identity<'_> {
+    /// The step to the element.
+    pub(super) fn element(&self) -> Element {
+        match self {
+            Self::Key(keys) => Element::Key(keys.iter().map(|&(key, it)| (key.to_owned(), it.clone())).collect()),
+            Self::Value(value) => Element::Value((*value).clone()),
+        }
+    }
+}
+
+impl PartialEq for Identity<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Identity<'_> {}
+
+impl PartialOrd for Identity<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// As of the [`Element`]s.
+impl Ord for Identity<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        match (self, other) {
+            (Self::Key(one), Self::Key(other)) => in_rows(one, other, |(key, value), (other_key, other_value)| {
+                key.cmp(other_key).then_with(|| order(value, other_value))
+            }),
+            (Self::Value(one), Self::Value(other)) => order(one, other),
+            (Self::Key(_), Self::Value(_)) => Ordering::Less,
+            (Self::Value(_), Self::Key(_)) => Ordering::Greater,
+        }
+    }
+}
+
 /// A total order of JSON values: numbers by their size, then texts, truths, lists, objects, `null`.
 #[must_use]
 pub fn order(one: &Value, other: &Value) -> Ordering {

@@ -35,6 +35,8 @@ pub(super) enum Operation {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Owned {
     pub(super) fields: FieldSet,
+    /// The same as it stands in the object, until the set is changed: most writes change few of the sets.
+    pub(super) written: Option<Value>,
     pub(super) api_version: String,
     /// When the set was last changed.
     pub(super) time: Option<Timestamp>,
@@ -84,6 +86,22 @@ pub(super) fn take(object: &mut Value) -> Option<Value> {
     object.get_mut("metadata").and_then(Value::as_object_mut).and_then(|metadata| metadata.remove("managedFields"))
 }
 
+/// A copy of an object without its entries.
+pub(super) fn without(object: &Value) -> Value {
+    let Some(fields) = object.as_object() else { return object.clone() };
+    let kept = fields.iter().map(|(name, field)| {
+        let field = match (name.as_str(), field) {
+            ("metadata", Value::Object(metadata)) => {
+                let kept = metadata.iter().filter(|(name, _)| *name != "managedFields");
+                Value::Object(kept.map(|(name, field)| (name.clone(), field.clone())).collect())
+            }
+            (_, field) => field.clone(),
+        };
+        (name.clone(), field)
+    });
+    Value::Object(kept.collect())
+}
+
 /// Reads entries.
 ///
 /// # Errors
@@ -93,6 +111,19 @@ pub(super) fn read(entries: &[Value]) -> Result<Managers, String> {
     for (index, entry) in entries.iter().enumerate() {
         let (manager, owned) = read_entry(entry, index)?;
         managers.insert(manager, owned);
+    }
+    Ok(managers)
+}
+
+/// Reads the entries of a stored object, whose sets are written as they are to be.
+///
+/// # Errors
+/// As [`read`].
+pub(super) fn read_stored(entries: &[Value]) -> Result<Managers, String> {
+    let mut managers = Managers::new();
+    for (index, entry) in entries.iter().enumerate() {
+        let (manager, owned) = read_entry(entry, index)?;
+        managers.insert(manager, Owned { written: entry.get("fieldsV1").cloned(), ..owned });
     }
     Ok(managers)
 }
@@ -124,20 +155,17 @@ fn read_entry(entry: &Value, index: usize) -> Result<(Manager, Owned), String> {
     // An entry may have no name; it is no other's for that.
     let mut manager = Manager::new(operation, text("manager"), api_version, text("subresource"));
     text("manager").clone_into(&mut manager.name);
-    Ok((manager, Owned { fields, api_version: api_version.to_owned(), time }))
+    Ok((manager, Owned { fields, written: None, api_version: api_version.to_owned(), time }))
 }
 
 /// Puts the entries into the object, sorted as the real one does: who applies first, then by time and name.
-pub(super) fn write(object: &mut Value, managers: &Managers) {
+pub(super) fn write(object: &mut Value, managers: Managers) {
     take(object);
     if managers.is_empty() {
         return;
     }
-    let mut sorted: Vec<_> = managers.iter().collect();
-    sorted.sort_by_key(|(manager, owned)| {
-        let seconds = owned.time.map_or(0, Timestamp::as_second);
-        (manager.operation, seconds, &manager.name, &owned.api_version, &manager.subresource)
-    });
+    let mut sorted: Vec<_> = managers.into_iter().collect();
+    sorted.sort_by(|(one, owned), (other, theirs)| key(one, owned).cmp(&key(other, theirs)));
     let entries: Value = sorted.into_iter().map(|(manager, owned)| entry(manager, owned)).collect();
     let Some(object) = object.as_object_mut() else { return };
     let metadata = object.entry("metadata").or_insert_with(|| json!({}));
@@ -146,21 +174,27 @@ pub(super) fn write(object: &mut Value, managers: &Managers) {
     }
 }
 
-fn entry(manager: &Manager, owned: &Owned) -> Value {
+/// What entries are sorted by.
+fn key<'a>(manager: &'a Manager, owned: &'a Owned) -> (Operation, i64, &'a str, &'a str, &'a str) {
+    let seconds = owned.time.map_or(0, Timestamp::as_second);
+    (manager.operation, seconds, &manager.name, &owned.api_version, &manager.subresource)
+}
+
+fn entry(manager: Manager, owned: Owned) -> Value {
     let mut entry = Map::new();
     let mut put = |key: &str, value: Value| entry.insert(key.to_owned(), value);
     if !manager.name.is_empty() {
-        put("manager", manager.name.clone().into());
+        put("manager", manager.name.into());
     }
     put("operation", manager.operation.text().into());
-    put("apiVersion", owned.api_version.clone().into());
+    put("apiVersion", owned.api_version.into());
     if let Some(time) = owned.time.and_then(|time| Timestamp::from_second(time.as_second()).ok()) {
         put("time", time.to_string().into());
     }
     put("fieldsType", "FieldsV1".into());
-    put("fieldsV1", owned.fields.write());
+    put("fieldsV1", owned.written.unwrap_or_else(|| owned.fields.write()));
     if !manager.subresource.is_empty() {
-        put("subresource", manager.subresource.clone().into());
+        put("subresource", manager.subresource.into());
     }
     Value::Object(entry)
 }

@@ -11,6 +11,7 @@
 //! | `check`, `compare`, `walk` | what is needed to know of two objects |
 //! | `entries` | `managedFields` |
 //! | `owners` | the algorithm |
+//! | `scale` | who owns what across the scale subresource |
 //! | `last_applied` | what `kubectl apply` without `--server-side` left behind |
 //!
 //! Source: `apimachinery/pkg/util/managedfields`, `structured-merge-diff`.
@@ -22,6 +23,7 @@ mod entries;
 mod last_applied;
 mod owners;
 mod place;
+pub(crate) mod scale;
 pub mod set;
 mod walk;
 
@@ -116,12 +118,11 @@ pub fn manager(field_manager: &str, user_agent: &str) -> String {
 /// has it) for one that does not fit the schema.
 pub fn apply(live: Option<&Value>, applied: &Value, schema: &Schema, how: &Apply<'_>) -> Result<Value, ApiError> {
     check_kind(applied, how)?;
-    let mut object = live.cloned().unwrap_or_else(|| json!({}));
-    let entries = entries::take(&mut object);
-    let entries = entries.as_ref().and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let mut object = live.map_or_else(|| json!({}), entries::without);
+    let entries = live.and_then(entries::list).map_or(&[][..], Vec::as_slice);
     let failed = |error: String| ApiError::new(500, "", error);
     let mut managers =
-        entries::read(entries).map_err(|error| failed(format!("failed to decode managed fields: {error}")))?;
+        entries::read_stored(entries).map_err(|error| failed(format!("failed to decode managed fields: {error}")))?;
     if entries::list(applied).is_some() {
         return Err(ApiError::bad_request("metadata.managedFields must be nil"));
     }
@@ -139,7 +140,7 @@ pub fn apply(live: Option<&Value>, applied: &Value, schema: &Schema, how: &Apply
     if how.manager == last_applied::MANAGER {
         last_applied::refresh(&mut object, applied);
     }
-    entries::write(&mut object, &managers);
+    entries::write(&mut object, managers);
     Ok(object)
 }
 
@@ -152,29 +153,14 @@ fn merged(
     how: &Apply<'_>,
 ) -> Result<Option<Value>, Conflicts> {
     let manager = Manager::new(Operation::Apply, how.manager, how.api_version, how.subresource);
-    let conflicts = match attempt(request, live, applied, managers, &manager, how.force) {
+    let conflicts = match request.apply(live, applied, managers, &manager, how.force) {
         Err(conflicts) if how.manager == last_applied::MANAGER => conflicts,
         outcome => return outcome,
     };
     match last_applied::remaining(conflicts, live, request) {
         Some(conflicts) => Err(conflicts),
-        None => attempt(request, live, applied, managers, &manager, true),
+        None => request.apply(live, applied, managers, &manager, true),
     }
-}
-
-/// Applies; the managers stay as they are where that conflicts.
-fn attempt(
-    request: &Request<'_>,
-    live: &Value,
-    applied: &Value,
-    managers: &mut Managers,
-    manager: &Manager,
-    force: bool,
-) -> Result<Option<Value>, Conflicts> {
-    let mut tried = managers.clone();
-    let merged = request.apply(live, applied, &mut tried, manager, force)?;
-    *managers = tried;
-    Ok(merged)
 }
 
 /// An object as written, and who owns what then. `before` is the stored object, `None` when it is created.
@@ -186,7 +172,7 @@ pub fn update(before: Option<&Value>, mut after: Value, schema: &Schema, how: &W
     let given = entries::take(&mut after);
     let given = given.as_ref().and_then(Value::as_array);
     let read = |entries: &Vec<Value>| entries::read(entries).unwrap_or_default();
-    let stored = || before.and_then(entries::list).map(read).unwrap_or_default();
+    let stored = || before.and_then(entries::list).and_then(|it| entries::read_stored(it).ok()).unwrap_or_default();
     let mut managers = match given {
         Some(given) if how.subresource.is_empty() && is_reset(given, how.typed) => Managers::new(),
         Some(given) if how.subresource.is_empty() => match read(given) {
@@ -211,7 +197,7 @@ pub fn update(before: Option<&Value>, mut after: Value, schema: &Schema, how: &W
     // The old entries may stay in the comparison: nobody owns them.
     request.update(before.unwrap_or(&empty), &after, &mut managers, &manager);
     owners::cap(&mut managers);
-    entries::write(&mut after, &managers);
+    entries::write(&mut after, managers);
     after
 }
 

@@ -51,23 +51,22 @@ impl Request<'_> {
     /// Tracks an update from one object to another.
     pub(super) fn update(&self, old: &Value, new: &Value, managers: &mut Managers, manager: &Manager) {
         self.follow(managers);
-        let changes = Comparison::of(old, new, self.place).without(&self.reset);
-        let changed = changes.modified.union(&changes.added);
-        for owned in managers.values_mut() {
-            let fields = std::mem::take(&mut owned.fields);
-            owned.fields = fields.difference(&changed).difference(&changes.removed);
-        }
-        managers.retain(|_, owned| !owned.fields.is_empty());
+        let Comparison { removed, modified, added } = Comparison::of(old, new, self.place).without(&self.reset);
+        let changed = modified.union(&added);
+        displace(managers, &changed, &removed);
         let own = changed.difference(&NEVER_OWNED);
         if !own.is_empty() {
             let entry = managers.entry(manager.clone()).or_default();
-            entry.fields = std::mem::take(&mut entry.fields).union(&own);
+            if !own.is_within(&entry.fields) {
+                entry.fields = std::mem::take(&mut entry.fields).union(&own);
+                entry.written = None;
+            }
             self.api_version.clone_into(&mut entry.api_version);
             entry.time = self.now;
         }
     }
 
-    /// Merges an applied object into the stored one; `None` where that changes nothing.
+    /// Merges an applied object into the stored one; `None` where that changes nothing. The managers stay as they are where it conflicts.
     pub(super) fn apply(
         &self,
         live: &Value,
@@ -78,49 +77,43 @@ impl Request<'_> {
     ) -> Result<Option<Value>, Conflicts> {
         self.follow(managers);
         let last = managers.remove(manager);
-        let time = last.as_ref().and_then(|owned| owned.time);
         let fields = fields_of(applied, self.place).without_trees(&self.reset);
-        let merged = self.prune(merge(live, applied, self.place), managers, &fields, last.map(|owned| owned.fields));
-        self.displace(&Comparison::of(live, &merged, self.place).without(&self.reset), managers, force)?;
-        let changed = !same(&merged, live);
+        let merged = merge(live, applied, self.place);
+        let merged = self.prune(merged, managers, &fields, last.as_ref().map(|owned| &owned.fields));
+        let Comparison { removed, modified, added } = Comparison::of(live, &merged, self.place).without(&self.reset);
+        let changed = modified.union(&added);
+        let conflicts = if force { Conflicts::new() } else { conflicts(managers, &changed) };
+        if !conflicts.is_empty() {
+            managers.extend(last.map(|owned| (manager.clone(), owned)));
+            return Err(conflicts);
+        }
+        displace(managers, &changed, &removed);
+        let is_changed = !same(&merged, live);
         let fields = fields.difference(&NEVER_OWNED);
         if !fields.is_empty() {
-            let time = if changed { self.now } else { time };
-            managers.insert(manager.clone(), Owned { fields, api_version: self.api_version.to_owned(), time });
+            let last = last.unwrap_or_default();
+            let time = if is_changed { self.now } else { last.time };
+            let written = last.written.filter(|_| last.fields == fields);
+            managers.insert(manager.clone(), Owned { fields, written, api_version: self.api_version.to_owned(), time });
         }
-        Ok(changed.then_some(merged))
+        Ok(is_changed.then_some(merged))
     }
 
     fn follow(&self, managers: &mut Managers) {
-        managers.values_mut().for_each(|owned| owned.fields.follow(self.place));
-    }
-
-    /// Takes what changed from all others.
-    fn displace(&self, changes: &Comparison, managers: &mut Managers, force: bool) -> Result<(), Conflicts> {
-        let changed = changes.modified.clone().union(&changes.added);
-        let taken = |owned: &Owned| owned.fields.intersection(&changed);
-        let conflicts: Conflicts = managers
-            .iter()
-            .map(|(manager, owned)| (manager.clone(), taken(owned)))
-            .filter(|(_, fields)| !fields.is_empty())
-            .collect();
-        if !force && !conflicts.is_empty() {
-            return Err(conflicts);
-        }
         for owned in managers.values_mut() {
-            let fields = std::mem::take(&mut owned.fields);
-            owned.fields = fields.difference(&changed).difference(&changes.removed);
+            if owned.fields.follow(self.place) {
+                owned.written = None;
+            }
         }
-        managers.retain(|_, owned| !owned.fields.is_empty());
-        Ok(())
     }
 
     /// Removes what the applier owned before, unless it or somebody else owns it now.
-    fn prune(&self, merged: Value, others: &Managers, own: &FieldSet, last: Option<FieldSet>) -> Value {
-        let Some(last) = last.filter(|fields| !fields.is_empty()) else { return merged };
+    fn prune(&self, merged: Value, others: &Managers, own: &FieldSet, last: Option<&FieldSet>) -> Value {
+        // Most apply the same fields again.
+        let Some(last) = last.filter(|fields| !fields.is_within(own)) else { return merged };
         let named = |set: &FieldSet| set.with_named(Some(self.place));
         let owned = others.values().fold(own.clone(), |all, other| all.union(&other.fields));
-        let last = named(&last);
+        let last = named(last);
         if last.clone().difference(&named(&owned)).is_empty() {
             return merged;
         }
@@ -133,6 +126,24 @@ impl Request<'_> {
         let left = named(&fields_of(&pruned, self.place));
         remove(&merged, &all.difference(&left).intersection(&last), self.place)
     }
+}
+
+/// What others own of the fields that are to be changed.
+fn conflicts(managers: &Managers, changed: &FieldSet) -> Conflicts {
+    let taken = |owned: &Owned| owned.fields.intersection(changed);
+    let conflicts = managers.iter().map(|(manager, owned)| (manager.clone(), taken(owned)));
+    conflicts.filter(|(_, fields)| !fields.is_empty()).collect()
+}
+
+/// Takes what changed, and what is gone, from everybody.
+fn displace(managers: &mut Managers, changed: &FieldSet, removed: &FieldSet) {
+    managers.retain(|_, owned| {
+        let taken = owned.fields.remove_all(changed);
+        if owned.fields.remove_all(removed) || taken {
+            owned.written = None;
+        }
+        !owned.fields.is_empty()
+    });
 }
 
 /// Puts the oldest updates together, one bucket an API version, until there are no more of them than may be.
@@ -165,6 +176,7 @@ pub(super) fn cap(managers: &mut Managers) {
         if let Some(owned) = managers.remove(&manager) {
             let entry = managers.entry(bucket).or_default();
             entry.fields = std::mem::take(&mut entry.fields).union(&owned.fields);
+            entry.written = None;
             entry.api_version = owned.api_version;
             entry.time = owned.time;
         }

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 
 use serde_json::{Map, Value, json};
 
-use super::element::Element;
+use super::element::{Element, Identity};
 use crate::builtin::{ALWAYS_THERE, object_meta};
 use crate::schema::{ListType, Schema, Type};
 
@@ -146,8 +146,19 @@ impl<'a> Place<'a> {
     /// The step to an element of the list here.
     ///
     /// # Errors
-    /// It can't be told apart from others; with the real one's words.
+    /// As [`Self::identity`].
     pub(super) fn element(self, item: &Value) -> Result<Element, String> {
+        self.identity(item).map(|it| it.element())
+    }
+
+    /// What tells an element of the list here apart.
+    ///
+    /// # Errors
+    /// It can't be told apart from others; with the real one's words.
+    pub(super) fn identity<'v>(self, item: &'v Value) -> Result<Identity<'v>, String>
+    where
+        'a: 'v,
+    {
         match (self.elements(), item) {
             (Elements::Atomic, _) => Err("invalid indexing of non-associative list".to_owned()),
             (Elements::Map(keys), Value::Object(fields)) => self.key(keys, fields),
@@ -162,14 +173,18 @@ impl<'a> Place<'a> {
             (Elements::Set, Value::Null) => {
                 Err("associative list without keys has an element that's an explicit null".to_owned())
             }
-            (Elements::Set, scalar) => Ok(Element::Value(scalar.clone())),
+            (Elements::Set, scalar) => Ok(Identity::Value(scalar)),
         }
     }
 
-    fn key(self, keys: &[String], fields: &Map<String, Value>) -> Result<Element, String> {
-        let default = |key: &str| self.item().schema.properties.get(key).and_then(|it| it.default.clone());
-        let value = |key: &String| fields.get(key).cloned().or_else(|| default(key));
-        let mut found: Vec<_> = keys.iter().filter_map(|key| Some((key.clone(), value(key)?))).collect();
+    fn key<'v>(self, keys: &'a [String], fields: &'v Map<String, Value>) -> Result<Identity<'v>, String>
+    where
+        'a: 'v,
+    {
+        let item = self.schema.items.as_deref();
+        let default = |key: &str| item.and_then(|it| it.properties.get(key)?.default.as_ref());
+        let value = |key: &str| fields.get(key).or_else(|| default(key));
+        let mut found: Vec<_> = keys.iter().filter_map(|key| Some((key.as_str(), value(key)?))).collect();
         if found.is_empty() {
             let keys = keys.iter().map(|key| crate::go::quoted(key)).collect::<Vec<_>>().join(" ");
             return Err(format!(
@@ -177,8 +192,8 @@ impl<'a> Place<'a> {
                  (and doesn't have default values for any key fields)"
             ));
         }
-        found.sort_by(|(one, _), (other, _)| one.cmp(other));
-        Ok(Element::Key(found))
+        found.sort_by_key(|(key, _)| *key);
+        Ok(Identity::Key(found))
     }
 
     /// A field's value, or the empty object that stands for it: the built-in kinds are Go structs, and so are some of their fields, which

@@ -1,11 +1,14 @@
 //! Sets of fields, as trees: which fields somebody owns, or which changed.
 //!
+//! A level is a row in the order of its steps, so that two sets are gone through side by side, and one that is built in order is only
+//! appended to.
+//!
 //! A field and what is below it are told apart: whoever owns `.spec` need not own `.spec.a`. `fieldsV1` writes a field that is in the
 //! set and has others below it with a `.`: `{"f:spec":{".":{},"f:a":{}}}`.
 //!
 //! Source: `structured-merge-diff/fieldpath/{set,serialize}.go`.
 
-use std::collections::BTreeMap;
+use std::cmp::Ordering;
 
 use serde_json::{Map, Value, json};
 
@@ -15,19 +18,33 @@ use super::place::Place;
 /// A set of fields.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FieldSet {
-    nodes: BTreeMap<Element, Node>,
+    /// In order, each step once, none of them empty.
+    nodes: Vec<(Element, Node)>,
 }
 
+/// A field: whether it is in a set, and what is below it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Node {
+pub(super) struct Node {
     /// Whether the field itself is in the set.
-    member: bool,
-    below: FieldSet,
+    pub(super) member: bool,
+    pub(super) below: FieldSet,
 }
 
 impl Node {
-    fn is_empty(&self) -> bool {
+    /// A field that is in the set, with nothing below.
+    pub(super) fn member() -> Self {
+        Self { member: true, below: FieldSet::default() }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
         !self.member && self.below.is_empty()
+    }
+
+    fn add(&mut self, other: Self) {
+        self.member |= other.member;
+        for (element, node) in other.below.nodes {
+            self.below.put(element, node);
+        }
     }
 }
 
@@ -53,13 +70,14 @@ impl FieldSet {
     fn read_node(fields: &Value) -> Result<Node, String> {
         let fields = fields.as_object().ok_or_else(|| format!("expected an object, got {fields}"))?;
         let mut node = Node::default();
+        node.below.nodes.reserve_exact(fields.len());
         for (key, below) in fields {
             if key == "." {
                 node.member = true;
             } else if let Some(element) = Element::read(key)? {
                 let below = Self::read_node(below)?;
                 if !below.is_empty() {
-                    node.below.nodes.insert(element, below);
+                    node.below.set(element, below);
                 }
             }
         }
@@ -88,19 +106,59 @@ impl FieldSet {
         self.nodes.is_empty()
     }
 
+    /// Where a step is, or would be. Most sets are built, and asked, in order.
+    fn place_of(&self, element: &Element) -> Result<usize, usize> {
+        match self.nodes.last().map(|(last, _)| last.cmp(element)) {
+            None | Some(Ordering::Less) => Err(self.nodes.len()),
+            Some(_) => self.nodes.binary_search_by(|(it, _)| it.cmp(element)),
+        }
+    }
+
+    fn node(&self, element: &Element) -> Option<&Node> {
+        self.place_of(element).ok().and_then(|at| self.nodes.get(at)).map(|(_, node)| node)
+    }
+
+    /// Sets what is at a step and below it.
+    fn set(&mut self, element: Element, node: Node) {
+        match self.place_of(&element) {
+            Ok(at) => {
+                if let Some(found) = self.nodes.get_mut(at) {
+                    found.1 = node;
+                }
+            }
+            Err(at) => self.nodes.insert(at, (element, node)),
+        }
+    }
+
+    /// Adds a field, and what is below it, by a step from here.
+    pub(super) fn put(&mut self, element: Element, node: Node) {
+        if node.is_empty() {
+            return;
+        }
+        match self.place_of(&element) {
+            Ok(at) => {
+                if let Some((_, found)) = self.nodes.get_mut(at) {
+                    found.add(node);
+                }
+            }
+            Err(at) => self.nodes.insert(at, (element, node)),
+        }
+    }
+
     /// Adds a field. The empty path is the whole object, which nobody owns.
     pub fn insert(&mut self, path: &[Element]) {
-        match path {
-            [] => {}
-            [last] => self.nodes.entry(last.clone()).or_default().member = true,
-            [first, rest @ ..] => self.nodes.entry(first.clone()).or_default().below.insert(rest),
-        }
+        let Some((first, rest)) = path.split_first() else { return };
+        let node = rest.iter().rev().fold(Node::member(), |node, element| {
+            let below = Self { nodes: vec![(element.clone(), node)] };
+            Node { member: false, below }
+        });
+        self.put(first.clone(), node);
     }
 
     /// Whether this field, by one step from here, is in it.
     #[must_use]
     pub fn has(&self, element: &Element) -> bool {
-        self.nodes.get(element).is_some_and(|node| node.member)
+        self.node(element).is_some_and(|node| node.member)
     }
 
     /// Whether the field is in it.
@@ -116,7 +174,7 @@ impl FieldSet {
     /// What is in it below a step; `None` where nothing is.
     #[must_use]
     pub fn below(&self, element: &Element) -> Option<&Self> {
-        self.nodes.get(element).map(|node| &node.below).filter(|set| !set.is_empty())
+        self.node(element).map(|node| &node.below).filter(|set| !set.is_empty())
     }
 
     /// The steps from here: whether the field itself is in the set, and what is below.
@@ -127,20 +185,34 @@ impl FieldSet {
     /// What is in either.
     #[must_use]
     pub fn union(mut self, other: &Self) -> Self {
+        if self.is_empty() {
+            return other.clone();
+        }
         self.add_all(other);
         self
     }
 
     fn add_all(&mut self, other: &Self) {
         for (element, theirs) in &other.nodes {
-            match self.nodes.get_mut(element) {
-                Some(ours) => {
-                    ours.member |= theirs.member;
-                    ours.below.add_all(&theirs.below);
+            match self.place_of(element) {
+                Ok(at) => {
+                    if let Some((_, ours)) = self.nodes.get_mut(at) {
+                        ours.member |= theirs.member;
+                        ours.below.add_all(&theirs.below);
+                    }
                 }
-                None => drop(self.nodes.insert(element.clone(), theirs.clone())),
+                Err(at) => self.nodes.insert(at, (element.clone(), theirs.clone())),
             }
         }
+    }
+
+    /// Whether all of it is in the other.
+    #[must_use]
+    pub fn is_within(&self, other: &Self) -> bool {
+        self.nodes.iter().all(|(element, ours)| {
+            let theirs = other.node(element);
+            theirs.is_some_and(|it| (it.member || !ours.member) && ours.below.is_within(&it.below))
+        })
     }
 
     /// What is in both.
@@ -148,13 +220,18 @@ impl FieldSet {
     pub fn intersection(&self, other: &Self) -> Self {
         let mut both = Self::default();
         for (element, ours) in &self.nodes {
-            let Some(theirs) = other.nodes.get(element) else { continue };
+            let Some(theirs) = other.node(element) else { continue };
             let node = Node { member: ours.member && theirs.member, below: ours.below.intersection(&theirs.below) };
-            if !node.is_empty() {
-                both.nodes.insert(element.clone(), node);
-            }
+            both.put_new(element, node);
         }
         both
+    }
+
+    /// Appends what is not empty.
+    fn put_new(&mut self, element: &Element, node: Node) {
+        if !node.is_empty() {
+            self.nodes.push((element.clone(), node));
+        }
     }
 
     /// What is in this one and not in the other; fields below one of the other's stay.
@@ -164,17 +241,21 @@ impl FieldSet {
         self
     }
 
-    fn remove_all(&mut self, other: &Self) {
+    /// Takes out what is in the other; fields below one of the other's stay. Says whether there was any.
+    pub(super) fn remove_all(&mut self, other: &Self) -> bool {
         if other.is_empty() {
-            return;
+            return false;
         }
-        self.nodes.retain(|element, ours| {
-            if let Some(theirs) = other.nodes.get(element) {
+        let mut removed = false;
+        self.nodes.retain_mut(|(element, ours)| {
+            if let Some(theirs) = other.node(element) {
+                removed |= ours.member && theirs.member;
                 ours.member &= !theirs.member;
-                ours.below.remove_all(&theirs.below);
+                removed |= ours.below.remove_all(&theirs.below);
             }
             !ours.is_empty()
         });
+        removed
     }
 
     /// What is in this one and neither in the other nor below one of the other's fields.
@@ -188,8 +269,8 @@ impl FieldSet {
         if other.is_empty() {
             return;
         }
-        self.nodes.retain(|element, ours| {
-            let Some(theirs) = other.nodes.get(element) else { return true };
+        self.nodes.retain_mut(|(element, ours)| {
+            let Some(theirs) = other.node(element) else { return true };
             ours.below.remove_trees(&theirs.below);
             !theirs.member && !ours.is_empty()
         });
@@ -211,16 +292,22 @@ impl FieldSet {
         Self { nodes: nodes.collect() }
     }
 
-    /// Brings the set up to its schema: where a list or an object became one value since, its parts give way to it.
-    pub(super) fn follow(&mut self, place: Place<'_>) {
+    /// Brings the set up to its schema: where a list or an object became one value since, its parts give way to it. Says whether any did.
+    pub(super) fn follow(&mut self, place: Place<'_>) -> bool {
+        let mut changed = false;
         for (element, node) in &mut self.nodes {
-            let Some(inner) = place.step(element).filter(|_| !node.below.is_empty()) else { continue };
+            if node.below.is_empty() {
+                continue;
+            }
+            let Some(inner) = place.step(element) else { continue };
             if inner.atomic() {
-                *node = Node { member: true, below: Self::default() };
+                *node = Node::member();
+                changed = true;
             } else {
-                node.below.follow(inner);
+                changed |= node.below.follow(inner);
             }
         }
+        changed
     }
 
     /// Calls with the path of every field: those of a level before those below them.
@@ -253,6 +340,13 @@ mod tests {
         assert!(tree.clone().without_trees(&root).is_empty());
         assert_eq!(tree.intersection(&root), root);
         assert_eq!(root.union(&set(json!({"f:a": {"f:b": {}}}))), tree);
+    }
+
+    #[test]
+    fn one_is_within_another() {
+        let (less, more) = (set(json!({"f:a": {"f:b": {}}})), set(json!({"f:a": {".": {}, "f:b": {}}, "f:c": {}})));
+        assert!(less.is_within(&more) && !more.is_within(&less) && less.is_within(&less));
+        assert!(FieldSet::default().is_within(&less) && !less.is_within(&FieldSet::default()));
     }
 
     #[test]

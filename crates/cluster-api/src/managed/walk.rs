@@ -6,58 +6,51 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::element::Element;
+use super::element::{Element, Identity};
 use super::place::{Elements, Place, Shape};
-use super::set::FieldSet;
+use super::set::{FieldSet, Node};
 
 /// All fields of a whole object.
 pub(super) fn fields_of(value: &Value, place: Place<'_>) -> FieldSet {
-    let mut set = FieldSet::default();
-    collect(value, place, &mut Vec::new(), &mut set);
-    set
+    owned(value, place).below
 }
 
-fn collect(value: &Value, place: Place<'_>, path: &mut Vec<Element>, set: &mut FieldSet) {
+/// What is owned at a place by whoever sets this value.
+fn owned(value: &Value, place: Place<'_>) -> Node {
     match (place.shape(value), value) {
-        (Shape::Scalar, _) => set.insert(path),
-        (Shape::Map, _) if place.atomic_map() => set.insert(path),
-        (Shape::List, _) if matches!(place.elements(), Elements::Atomic) => set.insert(path),
+        (Shape::Scalar, _) => Node::member(),
+        (Shape::Map, _) if place.atomic_map() => Node::member(),
+        (Shape::List, _) if matches!(place.elements(), Elements::Atomic) => Node::member(),
         (Shape::Map, Value::Object(fields)) => {
+            let mut node = Node::default();
             for (name, field) in fields {
-                path.push(Element::Field(name.clone()));
-                if let Some(inner) = place.field(name) {
-                    collect(field, inner, path, set);
-                }
+                let mut below = place.field(name).map(|inner| owned(field, inner)).unwrap_or_default();
                 let empty = field.is_null() || field.as_object().is_some_and(Map::is_empty);
-                if empty || !place.names(name) {
-                    set.insert(path);
-                }
-                path.pop();
+                below.member |= empty || !place.names(name);
+                node.below.put(Element::Field(name.clone()), below);
             }
+            node
         }
-        (Shape::List, Value::Array(items)) => collect_items(items, place, path, set),
-        (Shape::Map | Shape::List, _) => {}
+        (Shape::List, Value::Array(items)) => owned_items(items, place),
+        (Shape::Map | Shape::List, _) => Node::default(),
     }
 }
 
-fn collect_items(items: &[Value], place: Place<'_>, path: &mut Vec<Element>, set: &mut FieldSet) {
-    let elements: Vec<_> = items.iter().map(|item| place.element(item).ok()).collect();
-    let (mut seen, mut repeated) = (BTreeSet::new(), BTreeSet::new());
-    for element in elements.iter().flatten() {
-        if !seen.insert(element) {
-            repeated.insert(element);
-        }
+fn owned_items(items: &[Value], place: Place<'_>) -> Node {
+    let identities: Vec<_> = items.iter().map(|item| place.identity(item).ok()).collect();
+    let mut times: BTreeMap<&Identity<'_>, usize> = BTreeMap::new();
+    for identity in identities.iter().flatten() {
+        *times.entry(identity).or_default() += 1;
     }
-    for (item, element) in items.iter().zip(&elements) {
-        let Some(element) = element else { continue };
-        path.push(element.clone());
+    let mut node = Node::default();
+    for (item, identity) in items.iter().zip(&identities) {
+        let Some(identity) = identity else { continue };
         // Repeated elements are owned together, without what is in them.
-        if !repeated.contains(element) {
-            collect(item, place.item(), path, set);
-        }
-        set.insert(path);
-        path.pop();
+        let once = times.get(identity) == Some(&1);
+        let below = if once { owned(item, place.item()) } else { Node::default() };
+        node.below.put(identity.element(), Node { member: true, ..below });
     }
+    node
 }
 
 /// The stored object with the applied one merged into it.
@@ -82,38 +75,44 @@ pub(super) fn merge(live: &Value, applied: &Value, place: Place<'_>) -> Value {
 }
 
 fn merge_fields(old: &Map<String, Value>, new: &Map<String, Value>, place: Place<'_>) -> Map<String, Value> {
-    let mut merged = old.clone();
-    for (name, value) in new {
-        let value = match (old.get(name), place.field(name)) {
-            (Some(old), Some(field)) => merge(old, value, field),
-            _ => value.clone(),
+    let kept = old.iter().map(|(name, old)| {
+        let value = match (new.get(name), place.field(name)) {
+            (Some(new), Some(field)) => merge(old, new, field),
+            (Some(new), None) => new.clone(),
+            (None, _) => old.clone(),
         };
-        merged.insert(name.clone(), value);
+        (name.clone(), value)
+    });
+    let mut merged: Map<String, Value> = kept.collect();
+    for (name, value) in new.iter().filter(|(name, _)| !old.contains_key(*name)) {
+        merged.insert(name.clone(), value.clone());
     }
     merged
 }
 
 /// Elements of both lists: those of the new one in its order, those that only the old one has where they stood between them.
 fn merge_items(old: &[Value], new: &[Value], place: Place<'_>) -> Vec<Value> {
-    let told_apart = |items: &[Value]| -> (Vec<Element>, Vec<Value>) {
-        items.iter().filter_map(|item| Some((place.element(item).ok()?, item.clone()))).unzip()
-    };
-    let ((old_names, old), (new_names, new)) = (told_apart(old), told_apart(new));
-    let mut before: BTreeMap<&Element, Option<&Value>> = BTreeMap::new();
+    let (old_names, old) = told_apart(old, place);
+    let (new_names, new) = told_apart(new, place);
+    let mut before: BTreeMap<&Identity<'_>, Option<&Value>> = BTreeMap::new();
     for (item, name) in old.iter().zip(&old_names) {
         // A repeated element is not merged into.
         before.entry(name).and_modify(|it| *it = None).or_insert(Some(item));
     }
-    let merged = |(item, name): (&Value, &Element)| match before.get(name) {
+    let merged = |(item, name): (&&Value, &Identity<'_>)| match before.get(name) {
         Some(Some(old)) => merge(old, item, place.item()),
-        _ => item.clone(),
+        _ => (*item).clone(),
     };
     let sides = interleave(&old_names, &new_names).into_iter();
     let items = sides.filter_map(|side| match side {
-        Side::Old(index) => old.get(index).cloned(),
+        Side::Old(index) => old.get(index).map(|&it| it.clone()),
         Side::New(index) => new.get(index).zip(new_names.get(index)).map(merged),
     });
     items.collect()
+}
+
+fn told_apart<'v>(items: &'v [Value], place: Place<'v>) -> (Vec<Identity<'v>>, Vec<&'v Value>) {
+    items.iter().filter_map(|item| Some((place.identity(item).ok()?, item))).unzip()
 }
 
 /// Which list the next element comes from, and its place there.
@@ -123,7 +122,7 @@ enum Side {
 }
 
 /// The order of two lists that are merged. Of an element that is in both the new one is taken.
-fn interleave(old: &[Element], new: &[Element]) -> Vec<Side> {
+fn interleave<T: Ord>(old: &[T], new: &[T]) -> Vec<Side> {
     let (in_old, in_new): (BTreeSet<_>, BTreeSet<_>) = (old.iter().collect(), new.iter().collect());
     let mut shared = new.iter().filter(|name| in_old.contains(name)).peekable();
     let (mut left, mut right, mut done) = (0, 0, BTreeSet::new());

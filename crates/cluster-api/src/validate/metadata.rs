@@ -2,6 +2,8 @@
 //!
 //! Source: `apimachinery/pkg/api/validation/objectmeta.go`.
 
+use std::sync::LazyLock;
+
 use serde_json::{Map, Value, json};
 
 use super::{causes, names};
@@ -58,20 +60,23 @@ impl Naming {
 /// What is wrong with an object's metadata; of an update also what may not change.
 #[must_use]
 pub fn metadata(new: &Value, old: Option<&Value>, naming: Naming, namespaced: bool) -> Vec<Cause> {
-    let empty = Map::new();
-    let of = |it: &Value| it.get("metadata").and_then(Value::as_object).cloned();
-    let meta = of(new).unwrap_or_default();
+    let meta = meta_of(new);
     let mut wrong = match old {
-        Some(old) => changes(&meta, &of(old).unwrap_or(empty)),
-        None => names_of(&meta, naming, namespaced),
+        Some(old) => changes(meta, meta_of(old)),
+        None => names_of(meta, naming, namespaced),
     };
-    wrong.extend(labels(&meta));
-    wrong.extend(annotations(&meta));
-    wrong.extend(owners(&meta));
+    wrong.extend(labels(meta));
+    wrong.extend(annotations(meta));
+    wrong.extend(owners(meta));
     if old.is_none() {
-        wrong.extend(finalizers(&meta));
+        wrong.extend(finalizers(meta));
     }
     wrong
+}
+
+fn meta_of(object: &Value) -> &Map<String, Value> {
+    static NONE: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
+    object.get("metadata").and_then(Value::as_object).unwrap_or(&NONE)
 }
 
 fn names_of(meta: &Map<String, Value>, naming: Naming, namespaced: bool) -> Vec<Cause> {

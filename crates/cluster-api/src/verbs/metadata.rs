@@ -25,25 +25,38 @@ pub(super) fn text<'a>(value: &'a Value, field: &str) -> &'a str {
 /// # Errors
 /// 400 if the object, or its metadata, is none.
 pub(super) fn of<'a>(on: &On<'_>, value: &'a mut Value) -> Result<&'a mut Map<String, Value>, ApiError> {
-    let wrong = || {
-        let (kind, version) = (&on.served.kind, on.served.api_version());
-        ApiError::bad_request(format!(
-            "{kind} in version {version:?} cannot be handled as a {kind}: it is no object with metadata"
-        ))
-    };
-    kinds::object(value, "metadata").and_then(Value::as_object_mut).ok_or_else(wrong)
+    kinds::object(value, "metadata").and_then(Value::as_object_mut).ok_or_else(|| without(on))
 }
 
-/// Whether the object says that it is where the request says it is.
+/// What there is to say of an object that can't have metadata.
+fn without(on: &On<'_>) -> ApiError {
+    let (kind, version) = (&on.served.kind, on.served.api_version());
+    ApiError::bad_request(format!(
+        "{kind} in version {version:?} cannot be handled as a {kind}: it is no object with metadata"
+    ))
+}
+
+/// Whether the object says that it is where the request says it is; then it says so, whatever it left out.
 ///
 /// # Errors
 /// 400 for another namespace or name.
 pub(super) fn check_place(on: &On<'_>, value: &mut Value) -> Result<(), ApiError> {
-    let metadata = of(on, value)?;
-    let own = |field: &str, metadata: &Map<String, Value>| {
-        metadata.get(field).and_then(Value::as_str).unwrap_or_default().to_owned()
-    };
-    let namespace = own("namespace", metadata);
+    check_said_place(on, value)?;
+    if on.served.namespaced && text(value, "namespace").is_empty() {
+        of(on, value)?.insert("namespace".to_owned(), on.namespace.into());
+    }
+    Ok(())
+}
+
+/// Whether what the object says of its place is what the request says.
+///
+/// # Errors
+/// As of [`check_place`].
+pub(super) fn check_said_place(on: &On<'_>, value: &Value) -> Result<(), ApiError> {
+    if !value.is_object() || value.get("metadata").is_some_and(|it| !it.is_object() && !it.is_null()) {
+        return Err(without(on));
+    }
+    let (namespace, name) = (text(value, "namespace"), text(value, "name"));
     if !namespace.is_empty() && namespace != on.namespace {
         let message = if on.served.namespaced {
             "the namespace of the provided object does not match the namespace sent on the request"
@@ -52,10 +65,6 @@ pub(super) fn check_place(on: &On<'_>, value: &mut Value) -> Result<(), ApiError
         };
         return Err(ApiError::bad_request(message));
     }
-    if on.served.namespaced {
-        metadata.insert("namespace".to_owned(), on.namespace.into());
-    }
-    let name = own("name", metadata);
     if on.name.is_empty() || name == on.name {
         return Ok(());
     }

@@ -81,14 +81,17 @@ fn next(on: &On<'_>, how: Replace<'_>, before: &Object, mut value: Value) -> Res
 fn reset(on: &On<'_>, part: &str, old: &Value, mut value: Value) -> Value {
     match part {
         "status" => {
-            let mut kept = old.clone();
-            put(&mut kept, "status", kinds::remove(&mut value, "status"));
+            let mut kept = without(old, &["status", "metadata"]);
+            let mut metadata = kinds::remove(&mut value, "metadata");
             if on.served.is_custom() {
-                let fields = value["metadata"].as_object_mut().and_then(|it| it.remove("managedFields"));
-                put(&mut kept["metadata"], "managedFields", fields);
-            } else {
-                put(&mut kept, "metadata", kinds::remove(&mut value, "metadata"));
+                let fields = metadata.as_mut().and_then(|it| kinds::remove(it, "managedFields"));
+                metadata = old.get("metadata").map(|it| without(it, &["managedFields"]));
+                if let Some(metadata) = &mut metadata {
+                    put(metadata, "managedFields", fields);
+                }
             }
+            put(&mut kept, "metadata", metadata);
+            put(&mut kept, "status", kinds::remove(&mut value, "status"));
             kept
         }
         "finalize" => {
@@ -105,6 +108,12 @@ fn reset(on: &On<'_>, part: &str, old: &Value, mut value: Value) -> Value {
         }
         _ => value,
     }
+}
+
+/// A copy of an object but for some of its fields, which may be large.
+fn without(object: &Value, fields: &[&str]) -> Value {
+    let kept = object.as_object().into_iter().flatten().filter(|(name, _)| !fields.contains(&name.as_str()));
+    Value::Object(kept.map(|(name, field)| (name.clone(), field.clone())).collect())
 }
 
 fn put(value: &mut Value, field: &str, new: Option<Value>) {
