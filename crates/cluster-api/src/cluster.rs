@@ -3,18 +3,19 @@
 //! A [`Cluster`] is a handle; clones are the same cluster. It starts no thread and no task: what a real cluster's controllers do
 //! (collect garbage, empty namespaces, establish definitions) is done after each write, or when [`Cluster::settle`] is called.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
-use tokio::sync::watch;
-
+use crate::answered::{Answered, Counters};
 use crate::archive::{Archive, ArchiveError, Keeper, Kept};
 use crate::auth::Token;
 use crate::bootstrap;
 use crate::collect::Collector;
-use crate::registry::Registry;
+use crate::registry::{DEFINITIONS, Registry};
 use crate::source::Source;
-use crate::store::Store;
+use crate::store::{Object, Store};
+use crate::waiting::Waiting;
 
 /// Whose requests are allowed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -76,8 +77,8 @@ struct Inner {
     store: Mutex<Store>,
     registry: RwLock<Arc<Registry>>,
     collector: Mutex<Collector>,
-    /// The last revision, for those who wait for the next.
-    changed: watch::Sender<u64>,
+    waiting: Waiting,
+    counters: Counters,
     /// What ServiceAccount tokens are signed with.
     secret: String,
     /// Who keeps what is written.
@@ -122,9 +123,12 @@ impl Cluster {
     fn of(store: Store, secret: String, keeper: Option<Keeper>, options: Options, source: Arc<dyn Source>) -> Self {
         let registry = RwLock::new(Arc::new(Registry::of(&store)));
         let collector = Mutex::new(Collector::default());
-        let changed = watch::Sender::new(store.revision());
-        let inner = Inner { options, source, store: Mutex::new(store), registry, collector, changed, secret, keeper };
-        Self { inner: Arc::new(inner) }
+        let (waiting, counters) = (Waiting::default(), Counters::default());
+        let inner =
+            Inner { options, source, store: Mutex::new(store), registry, collector, waiting, counters, secret, keeper };
+        let cluster = Self { inner: Arc::new(inner) };
+        cluster.settle_at_once();
+        cluster
     }
 
     /// What a controller would do next is done, if there is anything to do.
@@ -150,6 +154,16 @@ impl Cluster {
         store.compact(revision);
     }
 
+    /// How many requests about objects were answered so far, as `/metrics` tells it. Watches count when they end.
+    #[must_use]
+    pub fn answered(&self) -> BTreeMap<Answered, u64> {
+        self.inner.counters.read()
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.inner.counters
+    }
+
     /// What follows each write, if consequences are to follow at once.
     pub(crate) fn settle_at_once(&self) {
         if self.inner.options.housekeeping == Housekeeping::AtOnce {
@@ -167,20 +181,20 @@ impl Cluster {
         Arc::clone(&self.inner.registry.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Makes known what was written to the store.
-    pub(crate) fn announce(&self, store: &Store, definitions: bool) {
-        if definitions {
+    /// Makes known what was just written to the store.
+    pub(crate) fn announce(&self, store: &Store, written: &Object) {
+        if &*written.key().resource == DEFINITIONS {
             let mut registry = self.inner.registry.write().unwrap_or_else(PoisonError::into_inner);
             *registry = Arc::new(Registry::of(store));
         }
-        let known = self.inner.changed.send_replace(store.revision());
+        self.inner.waiting.written(written);
         if let Some(keeper) = &self.inner.keeper {
-            store.log_after(known).for_each(|event| keeper.tell(Arc::clone(event)));
+            store.log_after(written.revision() - 1).for_each(|event| keeper.tell(Arc::clone(event)));
         }
     }
 
-    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
-        self.inner.changed.subscribe()
+    pub(crate) fn waiting(&self) -> &Waiting {
+        &self.inner.waiting
     }
 
     pub(crate) fn options(&self) -> &Options {

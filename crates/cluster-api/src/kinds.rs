@@ -171,9 +171,9 @@ pub(crate) fn prepare_create(served: &Served, value: &mut Value) {
     }
     match &*served.storage {
         "namespaces" => {
-            let name = value.pointer("/metadata/name").cloned().unwrap_or_default();
-            if let Some(labels) = object(object(&mut *value, "metadata"), "labels") {
-                labels["kubernetes.io/metadata.name"] = name;
+            // A generated name is not known yet when its managers are noted.
+            if value.pointer("/metadata/generateName").is_none() {
+                label_by_name(value);
             }
             value["status"] = json!({"phase": "Active"});
         }
@@ -184,10 +184,19 @@ pub(crate) fn prepare_create(served: &Served, value: &mut Value) {
     prepare_write(served, value);
 }
 
+/// Namespaces can be selected by their name.
+fn label_by_name(namespace: &mut Value) {
+    let name = namespace.pointer("/metadata/name").cloned().unwrap_or_default();
+    if let Some(labels) = object(object(namespace, "metadata"), "labels") {
+        labels["kubernetes.io/metadata.name"] = name;
+    }
+}
+
 /// What new objects get that no manager is noted for: it is given to them when their managers are known already.
 pub(crate) fn allocate(served: &Served, value: &mut Value, suffix: &str) {
     match &*served.storage {
         "namespaces" => {
+            label_by_name(value);
             if let Some(spec) = object(&mut *value, "spec") {
                 let mut all = spec["finalizers"].as_array().cloned().unwrap_or_default();
                 if !all.iter().any(|it| it == NAMESPACE_FINALIZER) {

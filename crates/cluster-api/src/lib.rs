@@ -8,6 +8,7 @@
 //!
 //! | Module | What it does | I/O |
 //! |---|---|---|
+//! | `answered` | how many requests were answered (`/metrics`) | none |
 //! | `archive` | a cluster that outlives its process | a file |
 //! | `auth` | who asks, and whether they may | none |
 //! | [`builtin`] | the kinds that are there from the start | none |
@@ -32,7 +33,9 @@
 //! | [`table`] | what `kubectl get` shows | none |
 //! | `verbs` | create, update, patch, delete, scale | none |
 //! | [`validate`] | whether an object is what its schema says | none |
+//! | `waiting` | which watches a write wakes | none |
 
+mod answered;
 mod archive;
 mod auth;
 mod bootstrap;
@@ -58,8 +61,15 @@ pub mod store;
 pub mod table;
 pub mod validate;
 mod verbs;
+mod waiting;
+
+/// The example in the README is one that compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 pub use self::http::Body;
+pub use answered::Answered;
 pub use archive::{Archive, ArchiveError};
 pub use auth::Token;
 pub use cluster::{Authorization, Cluster, Housekeeping, Options};

@@ -39,14 +39,21 @@ const BLOCKING: [&str; 5] =
 /// one, and what did not change since is not held against the new one.
 #[must_use]
 pub fn check(new: &Value, old: Option<&Value>, schema: &Schema) -> Vec<Cause> {
-    check_with(new, old, schema, Vec::new())
+    check_with(new, old, schema, Vec::new(), None)
 }
 
-/// The same after other faults were found, in the metadata, that may make CEL rules senseless.
+/// The same with other faults that may make CEL rules senseless: those found before, in the metadata, and those of single values.
 #[must_use]
-pub fn check_with(new: &Value, old: Option<&Value>, schema: &Schema, found: Vec<Cause>) -> Vec<Cause> {
+pub fn check_with(
+    new: &Value,
+    old: Option<&Value>,
+    schema: &Schema,
+    found: Vec<Cause>,
+    of_values: impl IntoIterator<Item = Cause>,
+) -> Vec<Cause> {
     let mut wrong = found;
     wrong.extend(values::check(new, correlate::Old::of(old), schema, &path::Path::ROOT).causes);
+    wrong.extend(of_values);
     lists::check(new, schema, &path::Path::ROOT, &mut wrong);
     if !schema.checks().rules_below {
         return wrong;

@@ -25,7 +25,7 @@ fn put(new: &Value, old: Option<&Value>, schema: &Schema) -> Result<(Value, Vec<
     let unknown = prune(&mut object, schema);
     defaults(&mut object, schema);
     let found = if old.is_none() { metadata(&object, None, Naming::Subdomain, true) } else { Vec::new() };
-    let mut causes: Vec<_> = check_with(&object, old, schema, found)
+    let mut causes: Vec<_> = check_with(&object, old, schema, found, None)
         .into_iter()
         .map(|it| vec![it.reason.to_owned(), it.message, it.field])
         .collect();

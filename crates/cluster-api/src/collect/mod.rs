@@ -1,4 +1,4 @@
-//! What the controllers of a real cluster do besides the API: collect garbage, empty namespaces, establish definitions.
+//! What the controllers of a real cluster do besides the API: collect garbage, empty namespaces, establish definitions, put roles together.
 //!
 //! A [`Collector`] follows the store's events and keeps who depends on whom; [`Collector::next`] says what is to be done next, and
 //! somebody else ([`Cluster::step`](crate::Cluster::step)) does it. So a history is the same each time, and tests may look in between.
@@ -8,10 +8,12 @@
 //! | garbage collector | `garbage` |
 //! | namespaces | `namespaces` |
 //! | CustomResourceDefinitions (names, establishing, clean-up) | `definitions` |
+//! | aggregated ClusterRoles | `roles` |
 
 mod definitions;
 mod garbage;
 mod namespaces;
+mod roles;
 mod step;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +23,7 @@ use serde_json::Value;
 
 use crate::registry::{DEFINITIONS, Registry};
 use crate::store::{Event, Key, Object, Store};
+use roles::CLUSTER_ROLES;
 pub(crate) use step::Step;
 
 /// Who depends on whom, and what is still to be looked at.
@@ -55,6 +58,7 @@ impl Collector {
         let own = match &*object.key().resource {
             "namespaces" => namespaces::next(store, object),
             DEFINITIONS => definitions::next(store, object),
+            CLUSTER_ROLES => roles::next(store, object),
             _ => None,
         };
         own.or_else(|| garbage::next(self, store, registry, object))
@@ -100,6 +104,9 @@ impl Collector {
         if &*key.resource == DEFINITIONS {
             self.queue.append(&mut self.undecided);
             self.queue.extend(store.keys_of(DEFINITIONS));
+        }
+        if &*key.resource == CLUSTER_ROLES {
+            self.queue.extend(store.keys_of(CLUSTER_ROLES));
         }
         // The namespace may wait for its contents to go.
         self.queue.insert(Key::new(&"namespaces".into(), "", &key.namespace));

@@ -1,10 +1,11 @@
 //! One thing that a controller does.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
 use crate::collect::definitions;
 use crate::error::ApiError;
+use crate::http::query::WriteOptions;
 use crate::kinds::{self, NAMESPACE_FINALIZER};
 use crate::store::Key;
 use crate::verbs::{self, DeleteOptions, On, Policy, Replace};
@@ -13,6 +14,8 @@ use crate::verbs::{self, DeleteOptions, On, Policy, Replace};
 const MANAGER: &str = "kube-controller-manager";
 /// Who writes the status of definitions.
 const SERVER: &str = "kube-apiserver";
+/// Who writes the rules of aggregated roles.
+const AGGREGATOR: &str = "clusterrole-aggregation-controller";
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +36,8 @@ pub(crate) enum Step {
     Conditions { key: Key, conditions: Vec<Value> },
     /// A definition's names are accepted, or not.
     Accept { key: Key },
+    /// An aggregated ClusterRole has these rules.
+    Aggregate { key: Key, rules: Vec<Value> },
 }
 
 impl Step {
@@ -69,6 +74,7 @@ impl Step {
                     stamp(status, &now);
                 }
             }),
+            Self::Aggregate { key, rules } => aggregate(cluster, &key, rules),
             Self::Accept { key } => {
                 let store = cluster.store();
                 let Some(object) = store.get(&key).cloned() else { return Ok(()) };
@@ -82,6 +88,19 @@ impl Step {
             }
         }
     }
+}
+
+/// Applies an aggregated role's rules: they are its controller's, whoever wrote them.
+fn aggregate(cluster: &Cluster, key: &Key, rules: Vec<Value>) -> Result<(), ApiError> {
+    let registry = cluster.registry();
+    let Some(served) = registry.of_storage(&key.resource) else { return Ok(()) };
+    let on = On { cluster, served, namespace: "", name: &key.name, by: None };
+    let mut role = json!({"apiVersion": served.api_version(), "kind": served.kind, "metadata": {"name": &*key.name}});
+    if !rules.is_empty() {
+        role["rules"] = rules.into();
+    }
+    let options = WriteOptions { force: true, ..verbs::internally(AGGREGATOR) };
+    verbs::apply(&on, "", role, &options).map(drop).or_else(gone)
 }
 
 /// Conditions that changed did so now.

@@ -29,6 +29,7 @@ use http::{Method, Request, Response};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::json;
 
+use crate::answered::{self, Answered};
 use crate::auth::{self, Asked, User};
 use crate::cluster::Cluster;
 use crate::error::ApiError;
@@ -67,6 +68,11 @@ impl Call<'_> {
 
     pub(crate) fn key(&self) -> crate::store::Key {
         crate::store::Key::new(&self.served.storage, self.namespace().unwrap_or_default(), &self.place.name)
+    }
+
+    /// Whether it asks for events.
+    pub(crate) fn is_watch(&self) -> bool {
+        *self.method == Method::GET && (self.place.watch || (self.place.name.is_empty() && self.query.flag("watch")))
     }
 
     /// How the answer's objects are to be shown.
@@ -137,8 +143,7 @@ impl Cluster {
                 self.document(&parts.method, &segments, header(ACCEPT))
             }
             Target::Objects(place) => {
-                let asked = Asked::objects(&parts.method, &place, &query);
-                auth::authorize(self, &user, &asked)?;
+                auth::authorize(self, &user, &Asked::objects(&parts.method, &place, &query))?;
                 let registry = self.registry();
                 let Some(served) = registry.find(&place.group, &place.version, &place.plural) else {
                     return if registry.has(&place.group, None) {
@@ -147,7 +152,7 @@ impl Cluster {
                         Ok(Reply::text(404, "404 page not found\n"))
                     };
                 };
-                let call = Call {
+                self.counted(&Call {
                     cluster: self,
                     served,
                     place: &place,
@@ -158,10 +163,20 @@ impl Cluster {
                     content_type: header(CONTENT_TYPE),
                     user_agent: header(USER_AGENT),
                     body,
-                };
-                objects::answer(&call)
+                })
             }
         }
+    }
+
+    /// The answer to a request about objects, counted.
+    fn counted(&self, call: &Call<'_>) -> Result<Reply, ApiError> {
+        let answer = objects::answer(call);
+        let code = answer.as_ref().map_or_else(|refused| refused.code, |reply| reply.code);
+        // A watch goes on.
+        if let Some(answered) = Answered::of(call, code).filter(|_| answer.is_err() || !call.is_watch()) {
+            self.counters().add(answered);
+        }
+        answer
     }
 
     /// Whatever is not about objects.
@@ -179,6 +194,7 @@ impl Cluster {
                 });
                 Ok(Reply::json(200, &about))
             }
+            ["metrics"] => Ok(Reply::new(200, answered::CONTENT_TYPE, self.counters().page())),
             _ => discovery::answer(&self.registry(), path, accept),
         }
     }

@@ -10,8 +10,7 @@ use crate::http::reply::Reply;
 use crate::http::show::Shown;
 use crate::http::{Call, decode, errors, read, watch};
 use crate::kinds;
-use crate::patch;
-use crate::verbs::{self, Deleted, On, PatchKind, Written};
+use crate::verbs::{self, Deleted, On, PatchKind, Rescale, Written};
 
 /// Answers a request about objects.
 ///
@@ -103,9 +102,9 @@ fn single(call: &Call<'_>) -> Result<Reply, ApiError> {
 
 fn subresource(call: &Call<'_>, part: &str) -> Result<Reply, ApiError> {
     let Some(known) = call.served.part(part) else {
-        // The real one looks for the object first, for custom resources.
+        // Of custom resources the real one says that the object is not there, even if it is.
         return Err(if call.served.is_custom() {
-            on(call).read().err().unwrap_or_else(errors::no_resource)
+            errors::not_found(call.served, &call.place.name)
         } else {
             errors::no_resource()
         });
@@ -196,23 +195,24 @@ fn delete_collection(call: &Call<'_>) -> Result<Reply, ApiError> {
 
 fn scale(call: &Call<'_>, verb: &str) -> Result<Reply, ApiError> {
     let on = on(call);
-    let options = write_options(call, if verb == "patch" { "PatchOptions" } else { "UpdateOptions" })?;
-    let done = match verb {
+    let (change, options) = match verb {
         "get" => return Ok(call.showing()?.reply(200, &Shown::Loose(verbs::read_scale(&on)?))),
         "update" => {
-            let scale = decode::object(call.body, call.content_type, "Scale")?.value;
-            verbs::write_scale(&on, &options, |_| Ok(scale.clone()))?
+            let options = write_options(call, "UpdateOptions")?;
+            (Rescale::Put(decode::object(call.body, call.content_type, "Scale")?.value), options)
         }
         _ => {
-            let sent = decode::json(call.body);
-            let sent = sent.map_err(|it| ApiError::bad_request(format!("error decoding patch: {it}")))?.value;
             let kind = PatchKind::of(call.served, call.content_type)?;
-            verbs::write_scale(&on, &options, |scale| match kind {
-                PatchKind::Json => patch::json(scale, &sent),
-                _ => Ok(patch::merge(scale, &sent)),
-            })?
+            let options = call.query.write_options("PatchOptions", call.user_agent, kind == PatchKind::Apply)?;
+            let (sent, what) = match kind {
+                PatchKind::Apply => (decode::read_yaml(call.body), "YAML"),
+                _ => (decode::json(call.body), "patch"),
+            };
+            let sent = sent.map_err(|it| ApiError::bad_request(format!("error decoding {what}: {it}")))?.value;
+            (Rescale::Patch(kind, sent), options)
         }
     };
+    let done = verbs::write_scale(&on, &options, &change)?;
     Ok(call.showing()?.reply(200, &done.shown))
 }
 

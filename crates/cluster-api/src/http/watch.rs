@@ -8,7 +8,8 @@
 //! | `BOOKMARK` | nothing happened, but so far was looked (once a minute, at the end, and after the initial events) |
 //! | `ERROR` | what happened in between is no longer known: 410 |
 //!
-//! Time is tokio's: under a paused clock watches end and bookmarks come in virtual time.
+//! A watch sleeps until something is written in its scope ([`waiting`](crate::waiting)). Time is tokio's: under a paused clock watches end
+//! and bookmarks come in virtual time.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -18,9 +19,9 @@ use bytes::Bytes;
 use http_body::Frame;
 use http_body_util::{BodyExt as _, StreamBody};
 use serde_json::{Value, json};
-use tokio::sync::watch::Receiver;
 use tokio::time::{Instant, sleep_until};
 
+use crate::answered::AtEnd;
 use crate::cluster::Cluster;
 use crate::error::ApiError;
 use crate::http::accept::{Format, Shape};
@@ -30,6 +31,7 @@ use crate::http::show::{Showing, Shown};
 use crate::http::{Call, errors, read};
 use crate::kinds;
 use crate::store::{Event, Object, Scope};
+use crate::waiting::Watcher;
 
 /// How often whoever asked for bookmarks gets one.
 const BOOKMARKS: Duration = Duration::from_secs(60);
@@ -41,9 +43,8 @@ const LONGEST: u64 = 365 * 24 * 3600;
 /// One watch.
 struct Watch {
     cluster: Cluster,
-    changes: Receiver<u64>,
+    watcher: Arc<Watcher>,
     showing: Showing,
-    scope: Scope,
     options: ListOptions,
     /// Up to here was told.
     position: u64,
@@ -56,6 +57,7 @@ struct Watch {
     /// Whether a Table's columns were told.
     columns_told: bool,
     ended: bool,
+    _counted: AtEnd,
 }
 
 /// The answer to a watch.
@@ -69,21 +71,19 @@ pub(crate) fn start(call: &Call<'_>, mut options: ListOptions) -> Result<Reply, 
         return Err(errors::not_acceptable());
     }
     let from = read::revision(&options.revision, errors::internal)?.filter(|it| *it > 0);
-    let changes = call.cluster.changes();
-    let scope = call.served.scope(call.namespace());
+    let watcher = call.cluster.waiting().begin(call.served.scope(call.namespace()));
     let everything = from.is_none() || options.initial_events;
     options.limit = 0;
     let (initial, position) = match from {
-        _ if everything => initial(call, &scope, &options)?,
+        _ if everything => initial(call, watcher.scope(), &options)?,
         from => (Vec::new(), from.unwrap_or_default()),
     };
     let timeout = options.timeout.map_or(PATIENCE, |it| Duration::from_secs(it.min(LONGEST)));
     let now = Instant::now();
     let watch = Watch {
         cluster: call.cluster.clone(),
-        changes,
+        watcher,
         showing,
-        scope,
         position,
         initial,
         mark: options.initial_events && options.bookmarks,
@@ -92,6 +92,7 @@ pub(crate) fn start(call: &Call<'_>, mut options: ListOptions) -> Result<Reply, 
         next_bookmark: now + BOOKMARKS,
         columns_told: false,
         ended: false,
+        _counted: AtEnd::of(call),
     };
     Ok(Reply { body: watch.into_body(), ..Reply::new(200, "application/json", Bytes::new()) })
 }
@@ -113,7 +114,6 @@ impl Watch {
     /// The next lines; none at the end.
     async fn next(mut self) -> Option<(Bytes, Self)> {
         while !self.ended {
-            self.changes.borrow_and_update();
             let lines = self.pull();
             if !lines.is_empty() {
                 return Some((lines.into(), self));
@@ -121,12 +121,15 @@ impl Watch {
             let bookmark = self.next_bookmark.min(self.deadline);
             tokio::select! {
                 biased;
-                changed = self.changes.changed() => self.ended = changed.is_err(),
+                () = self.watcher.woken() => {}
                 () = sleep_until(bookmark) => {
                     self.ended = bookmark == self.deadline;
                     self.next_bookmark += BOOKMARKS;
                     if self.options.bookmarks {
-                        return Some((self.bookmark(false).into(), self));
+                        // The store has gone on while nothing happened here.
+                        let mut lines = self.pull();
+                        lines.extend_from_slice(&self.bookmark(false));
+                        return Some((lines.into(), self));
                     }
                 }
             }
@@ -145,7 +148,9 @@ impl Watch {
         }
         let (events, current) = {
             let store = self.cluster.store();
-            (store.events(&self.scope, self.position), store.revision())
+            let untold = self.watcher.take().map(|first| self.position.max(first.saturating_sub(1)));
+            let events = untold.map_or(Ok(Vec::new()), |after| store.events(self.watcher.scope(), after));
+            (events, store.revision())
         };
         match events {
             Ok(events) => {

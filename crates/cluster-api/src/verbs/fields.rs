@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use crate::builtin;
 use crate::crd;
 use crate::error::{ApiError, Cause};
+use crate::go;
 use crate::http::decode::Document;
 use crate::http::errors;
 use crate::http::query::{FieldValidation, cause};
@@ -121,19 +122,28 @@ pub(super) fn check(on: &On<'_>, value: &Value, before: Option<&Value>) -> Resul
     let mut causes = if on.is_definition() {
         causes.into_iter().chain(crd::faults(value, before)).collect()
     } else {
-        validate::check_with(value, before, &served.schema, causes)
+        validate::check_with(value, before, &served.schema, causes, scale(served, value))
     };
     if !served.is_custom() {
+        // What an owner must have is said above, without a number.
+        causes.retain(|it| !(it.reason == "FieldValueRequired" && it.field.starts_with("metadata.ownerReferences[")));
         causes.extend(builtin::check(&served.group, &served.kind, value, before));
     }
-    causes.extend(scale(served, value));
     if causes.is_empty() { Ok(()) } else { Err(on.invalid(causes)) }
 }
 
-/// How many there are to be is never less than none.
+/// How many there are to be is a whole number, and never less than none.
 fn scale(served: &Served, value: &Value) -> Option<Cause> {
     let path = served.scale.as_ref().filter(|_| served.is_custom())?.spec.as_str();
-    let count =
-        path.split('.').try_fold(value, |it, key| it.get(key)).filter(|it| it.as_i64().is_some_and(|it| it < 0))?;
-    Some(causes::invalid(format!(".{path}"), count, "should be a non-negative integer"))
+    let count = path.split('.').try_fold(value, |it, key| it.get(key)).filter(|it| !it.is_null())?;
+    let field = format!(".{path}");
+    match count.as_i64() {
+        Some(0..) => None,
+        Some(_) => Some(causes::invalid(field, count, "should be a non-negative integer")),
+        None => {
+            let (shown, kind) = (go::plain(count), go::type_name(count));
+            let detail = format!("{field} accessor error: {shown} is of the type {kind}, expected int64");
+            Some(causes::invalid(field, &0.into(), &detail))
+        }
+    }
 }

@@ -26,8 +26,8 @@ use crate::store::{Key, Object, Stale};
 
 pub(crate) use create::create;
 pub(crate) use delete::{DeleteOptions, Deleted, FOREGROUND, ORPHAN, Policy, delete, delete_options};
-pub(crate) use patch::{PatchKind, patch};
-pub(crate) use scale::{read as read_scale, write as write_scale};
+pub(crate) use patch::{PatchKind, apply, patch};
+pub(crate) use scale::{Rescale, read as read_scale, write as write_scale};
 pub(crate) use update::{Replace, replace, update};
 
 /// How often a write begins anew when others are quicker.
@@ -65,14 +65,14 @@ impl<'a> On<'a> {
     fn put(&self, value: Value, read: Option<u64>) -> Result<Arc<Object>, Stale> {
         let mut store = self.cluster.store();
         let object = store.put(self.key(), value, read)?;
-        self.cluster.announce(&store, self.is_definition());
+        self.cluster.announce(&store, &object);
         Ok(object)
     }
 
     fn remove(&self, read: u64) -> Result<Arc<Object>, Stale> {
         let mut store = self.cluster.store();
         let object = store.remove(&self.key(), read)?;
-        self.cluster.announce(&store, self.is_definition());
+        self.cluster.announce(&store, &object);
         Ok(object)
     }
 

@@ -61,7 +61,8 @@ pub(crate) fn patch(
     options: &WriteOptions,
 ) -> Result<Written, ApiError> {
     if kind == PatchKind::Apply {
-        return apply(on, part, body, options);
+        let wrong = |why| ApiError::bad_request(format!("error decoding YAML: {why}"));
+        return apply(on, part, decode::read_yaml(body).map_err(wrong)?.value, options);
     }
     let wrong = |why: String| ApiError::bad_request(format!("error decoding patch: {why}"));
     let patch = decode::json(body).map_err(wrong)?.value;
@@ -120,15 +121,14 @@ fn patched(
     Ok((value, if validation == FieldValidation::Warn { unknown } else { Vec::new() }))
 }
 
-/// Server-side apply.
-fn apply(on: &On<'_>, part: &str, body: &[u8], options: &WriteOptions) -> Result<Written, ApiError> {
-    let document =
-        decode::read_yaml(body).map_err(|why| ApiError::bad_request(format!("error decoding YAML: {why}")))?;
-    check_kind(on, &document.value)?;
-    fields::check_head(on, &document.value)?;
-    // What is applied is taken as it is: fields that are not known are refused below.
-    let applied = document.value;
-    metadata::check_place(on, &mut applied.clone())?;
+/// Server-side apply. What is applied is taken as it is: fields that are not known are refused where they are looked at.
+///
+/// # Errors
+/// As [`patch`].
+pub(crate) fn apply(on: &On<'_>, part: &str, applied: Value, options: &WriteOptions) -> Result<Written, ApiError> {
+    check_kind(on, &applied)?;
+    fields::check_head(on, &applied)?;
+    metadata::check_said_place(on, &applied)?;
     let now = on.cluster.now();
     let how = Apply {
         manager: &options.manager,
