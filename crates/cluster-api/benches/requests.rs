@@ -31,8 +31,9 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         start().await;
-        requests().await;
+        // Before the others, whose memory the allocator keeps.
         large().await;
+        requests().await;
     });
 }
 

@@ -1,7 +1,7 @@
 //! The cluster: the store, the kinds it answers, and what it was told about users and time.
 //!
 //! A [`Cluster`] is a handle; clones are the same cluster. It starts no thread and no task: what a real cluster's controllers do
-//! (collect garbage, empty namespaces, establish definitions) is done after each write, or when [`Cluster::settle`] is called.
+//! (collect garbage, empty namespaces, establish definitions, put roles together) is done after each write, or when [`Cluster::settle`] is called.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};

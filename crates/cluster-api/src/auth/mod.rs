@@ -1,7 +1,7 @@
 //! Who asks, and whether they may.
 //!
 //! Users are known by bearer tokens: those of the options, and those that ServiceAccounts ask for. What they may is what Roles and
-//! ClusterRoles say (`rbac`); the group `system:masters` may everything. Aggregated ClusterRoles are not put together.
+//! ClusterRoles say (`rbac`); the group `system:masters` may everything.
 
 mod grants;
 mod jwt;

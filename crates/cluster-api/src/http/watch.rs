@@ -40,6 +40,9 @@ const PATIENCE: Duration = Duration::from_secs(45 * 60);
 /// The longest, lest the clock overflow.
 const LONGEST: u64 = 365 * 24 * 3600;
 
+/// About so many octets are told at once: a watch of everything begins with all there is.
+const CHUNK: usize = 64 * 1024;
+
 /// One watch.
 struct Watch {
     cluster: Cluster,
@@ -49,7 +52,7 @@ struct Watch {
     /// Up to here was told.
     position: u64,
     /// What is told first.
-    initial: Vec<Arc<Object>>,
+    initial: std::vec::IntoIter<Arc<Object>>,
     /// Whether the end of the initial events is to be marked.
     mark: bool,
     deadline: Instant,
@@ -85,7 +88,7 @@ pub(crate) fn start(call: &Call<'_>, mut options: ListOptions) -> Result<Reply, 
         watcher,
         showing,
         position,
-        initial,
+        initial: initial.into_iter(),
         mark: options.initial_events && options.bookmarks,
         options,
         deadline: now + timeout,
@@ -140,8 +143,11 @@ impl Watch {
     /// What is to be told by now.
     fn pull(&mut self) -> Vec<u8> {
         let mut lines = Vec::new();
-        for object in std::mem::take(&mut self.initial) {
+        while let Some(object) = self.initial.next() {
             self.line("ADDED", &object, &mut lines);
+            if lines.len() >= CHUNK {
+                return lines;
+            }
         }
         if std::mem::take(&mut self.mark) {
             lines.extend_from_slice(&self.bookmark(true));

@@ -178,12 +178,23 @@ fn strict() -> Cluster {
     cluster
 }
 
+/// The value with numbers that text keeps to the last bit: serde_json does not of all others (its feature `float_roundtrip` is not on).
+fn rounded(value: Value) -> Value {
+    match value {
+        Value::Number(it) if it.is_f64() => Value::from((it.as_f64().unwrap_or_default() % 1e6).round() / 8.0),
+        Value::Array(items) => items.into_iter().map(rounded).collect(),
+        Value::Object(fields) => Value::Object(fields.into_iter().map(|(name, it)| (name, rounded(it))).collect()),
+        other => other,
+    }
+}
+
 #[test]
 fn objects_of_a_schema_that_asks_for_all_there_is() {
     const NAMES: [&str; 12] =
         ["n", "k", "name", "uid", "from", "kind", "value", "ports", "list", "template", "labels", "data"];
     let spec = vec((select(&NAMES[..]), value()), 0..6);
-    let spec = spec.prop_map(|it| Value::Object(it.into_iter().map(|(name, it)| (name.to_owned(), it)).collect()));
+    let spec =
+        spec.prop_map(|it| Value::Object(it.into_iter().map(|(name, it)| (name.to_owned(), rounded(it))).collect()));
     fuzz((spec, any::<bool>()), strict, |cluster, (spec, strict)| {
         let query = if strict { "?fieldValidation=Strict" } else { "" };
         let Some((code, text)) = ask(cluster, &post(&format!("{BARS}{query}"), &bar(&spec))) else { return Ok(()) };
