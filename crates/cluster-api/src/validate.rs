@@ -24,7 +24,7 @@ mod path;
 mod prune;
 mod values;
 
-pub use defaults::defaults;
+pub use defaults::{defaults, defaults_of_applied};
 pub use metadata::{Naming, metadata};
 pub use prune::prune;
 

@@ -5,11 +5,25 @@
 
 use serde_json::Value;
 
+use crate::builtin;
 use crate::schema::Schema;
 
 /// Fills in defaults, and below them. Numbers without a fraction lose their point, as they do in the store of the real one.
 pub fn defaults(object: &mut Value, schema: &Schema) {
     without_nulls(object, Some(schema));
+    filled(object, schema);
+}
+
+/// The same for a custom resource that was applied, which the real one does not decode again but for its metadata: a `null` without a
+/// default stays, and is refused.
+pub fn defaults_of_applied(object: &mut Value, schema: &Schema) {
+    if let Some(metadata) = object.get_mut("metadata") {
+        without_nulls(metadata, Some(builtin::object_meta()));
+    }
+    filled(object, schema);
+}
+
+fn filled(object: &mut Value, schema: &Schema) {
     without_points(object);
     fill(object, schema);
 }

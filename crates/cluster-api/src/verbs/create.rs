@@ -58,7 +58,7 @@ pub(super) fn insert(
 fn prepared(on: &On<'_>, mut value: Value, options: &WriteOptions, applied: bool) -> Result<Value, ApiError> {
     metadata::before_create(on, &mut value, on.name)?;
     kinds::prepare_create(on.served, &mut value);
-    fields::defaults(on.served, &mut value);
+    fields::defaults(on.served, &mut value, applied);
     if on.is_definition() {
         // No condition is known yet, and the real one says so.
         value["status"]["conditions"] = Value::Null;
@@ -68,7 +68,7 @@ fn prepared(on: &On<'_>, mut value: Value, options: &WriteOptions, applied: bool
         value = managed::update(None, value, &on.served.schema, &update::tracking(on, &options.manager, "", &now));
     }
     kinds::allocate(on.served, &mut value, &on.cluster.source().suffix());
-    fields::check(on, &value, None)?;
+    fields::check(on, "", &value, None)?;
     if !metadata::text(&value, "resourceVersion").is_empty() {
         return Err(errors::internal("resourceVersion should not be set on objects to be created"));
     }

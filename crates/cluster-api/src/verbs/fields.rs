@@ -102,16 +102,20 @@ pub(super) fn without_empty(value: &mut Value) {
     }
 }
 
-/// Fills in the schema's defaults.
-pub(super) fn defaults(served: &Served, value: &mut Value) {
-    validate::defaults(value, &served.schema);
+/// Fills in the schema's defaults; `applied` for what server-side apply made.
+pub(super) fn defaults(served: &Served, value: &mut Value, applied: bool) {
+    if applied && served.is_custom() {
+        validate::defaults_of_applied(value, &served.schema);
+    } else {
+        validate::defaults(value, &served.schema);
+    }
 }
 
-/// Whether an object keeps the rules of its kind.
+/// Whether an object keeps the rules of its kind. `part` is what of it is written: `status`, or empty for the object itself.
 ///
 /// # Errors
 /// 422, with every field that does not.
-pub(super) fn check(on: &On<'_>, value: &Value, before: Option<&Value>) -> Result<(), ApiError> {
+pub(super) fn check(on: &On<'_>, part: &str, value: &Value, before: Option<&Value>) -> Result<(), ApiError> {
     let served = on.served;
     let naming = if served.is_custom() { Naming::Subdomain } else { Naming::of(&served.group, &served.kind) };
     let mut causes = validate::metadata(value, before, naming, served.namespaced);
@@ -129,7 +133,18 @@ pub(super) fn check(on: &On<'_>, value: &Value, before: Option<&Value>) -> Resul
         causes.retain(|it| !(it.reason == "FieldValueRequired" && it.field.starts_with("metadata.ownerReferences[")));
         causes.extend(builtin::check(&served.group, &served.kind, value, before));
     }
+    if served.is_custom() && part == "status" {
+        causes.iter_mut().for_each(of_status);
+    }
     if causes.is_empty() { Ok(()) } else { Err(on.invalid(causes)) }
+}
+
+/// A fault of a custom resource's status: the real one checks the status alone, and speaks of its fields without saying so.
+fn of_status(cause: &mut Cause) {
+    let below = cause.field.strip_prefix("status.").or_else(|| cause.field.strip_prefix("status"));
+    if let Some(below) = below {
+        cause.message = cause.message.replace(&format!("{} in body", cause.field), &format!("{below} in body"));
+    }
 }
 
 /// How many there are to be is a whole number, and never less than none.

@@ -114,6 +114,12 @@ fn changed(on: &On<'_>, options: &WriteOptions, change: &Rescale, before: &Value
     };
     metadata::check_place(on, &mut value)?;
     check(on, &value)?;
+    if *number(&value) == 0
+        && let Some(spec) = value.get_mut("spec")
+    {
+        // None is not said, so nobody owns it.
+        kinds::remove(spec, "replicas");
+    }
     let how = Write { manager, subresource: "scale", api_version: VERSION, now, typed: true, ..Write::default() };
     Ok(managed::update(Some(before), value, &SCHEMA, &how))
 }

@@ -66,14 +66,14 @@ fn next(on: &On<'_>, how: Replace<'_>, before: &Object, mut value: Value) -> Res
     metadata::before_update(on, before, &mut value, how.patched)?;
     let mut value = reset(on, how.part, &old, value);
     kinds::prepare_write(on.served, &mut value);
-    fields::defaults(on.served, &mut value);
+    fields::defaults(on.served, &mut value, how.applied);
     metadata::count_generation(on, before, &mut value);
     if !how.applied {
         let now = on.cluster.now();
-        let how = tracking(on, &how.options.manager, how.part, &now);
-        value = managed::update(Some(&old), value, &on.served.schema, &how);
+        let write = tracking(on, &how.options.manager, how.part, &now);
+        value = managed::update(Some(&old), value, &on.served.schema, &write);
     }
-    fields::check(on, &value, Some(&old))?;
+    fields::check(on, how.part, &value, Some(&old))?;
     Ok(kinds::to_stored(on.served, value))
 }
 
