@@ -25,7 +25,7 @@ use crate::world::{Listing, SharedWorld};
 
 /// Certificates that are worked on at once. Each holds a connection to the CA and one to the API server, some 60 KB; more of
 /// them end no sooner, as the servers are busy.
-const TURNS: usize = 32;
+const TURNS: usize = 24;
 
 /// The certificates of all hosts. Clones share them.
 #[derive(Clone)]

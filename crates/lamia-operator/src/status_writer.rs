@@ -137,6 +137,11 @@ where
         }
     }
 
+    /// Whether the watch has shown the last status that was submitted, as it was submitted.
+    pub(crate) fn is_at_rest(&self, key: &ObjectKey) -> bool {
+        self.shared.ledger().is_at_rest(key)
+    }
+
     /// What the watch shows; call it for every object that it brings, first list included.
     pub fn observed(&self, object: &K) {
         let seen = seen(object);

@@ -56,13 +56,17 @@ pub(crate) fn hosts(world: &SharedWorld, wake: &Wake, controller: &HostControlle
     match change {
         Change::Applied(object) => {
             let key = key_of(&object);
+            let is_news = {
+                let mut world = world.lock();
+                let earlier = world.hosts.remove(&key);
+                let before = earlier.as_ref().map(|entry| (entry.uid.clone(), entry.generation));
+                let entry = HostEntry::of(&key, &object, earlier);
+                let is_news = before != Some((entry.uid.clone(), entry.generation));
+                world.hosts.insert(key.clone(), entry);
+                is_news
+            };
+            // After the world: see `HostController::is_told`.
             controller.status.observed(&object);
-            let mut world = world.lock();
-            let earlier = world.hosts.remove(&key);
-            let before = earlier.as_ref().map(|entry| (entry.uid.clone(), entry.generation));
-            let entry = HostEntry::of(&key, &object, earlier);
-            let is_news = before != Some((entry.uid.clone(), entry.generation));
-            world.hosts.insert(key.clone(), entry);
             if is_news {
                 wake.hosts.add(key);
             }

@@ -13,8 +13,13 @@ mod output;
 use std::process::ExitCode;
 
 use clap::Parser;
+use mimalloc::MiMalloc;
 
 use crate::arguments::Arguments;
+
+/// A third of the operator's CPU went into the C library's malloc and what it does to caches (docs/adr/0006-allocator.md).
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {

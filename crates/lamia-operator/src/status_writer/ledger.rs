@@ -65,7 +65,7 @@ struct Echo {
 #[derive(Debug)]
 struct Pending {
     /// As JSON: a tree of values is five times as large.
-    status: Vec<u8>,
+    status: Box<[u8]>,
     hash: u64,
     urgency: Urgency,
     /// When the first state since the last write came in.
@@ -192,6 +192,13 @@ impl Ledger {
         }
     }
 
+    /// Whether the watch has shown the last status that was submitted, as it was submitted.
+    pub(super) fn is_at_rest(&self, key: &ObjectKey) -> bool {
+        let Some(entry) = self.entries.get(key) else { return false };
+        let stands = entry.known.as_ref().is_some_and(|known| known.echo.is_none() && known.wrote == known.seen);
+        stands && entry.pending.is_none() && entry.in_flight.is_none()
+    }
+
     /// Drops what is known of an object and what waits for it. A write that is under way ends by itself.
     pub(super) fn forget(&mut self, key: &ObjectKey) {
         let Some(entry) = self.entries.get_mut(key) else { return };
@@ -221,8 +228,8 @@ fn counts(pending: Option<&Pending>) -> u32 {
     u32::from(pending.is_some_and(|pending| pending.urgency == Urgency::Progress))
 }
 
-fn packed(status: &Value) -> Vec<u8> {
-    status.to_string().into_bytes()
+fn packed(status: &Value) -> Box<[u8]> {
+    status.to_string().into_bytes().into()
 }
 
 /// What [`packed`] made: always JSON.

@@ -212,6 +212,23 @@ async fn a_watch_that_lags_behind_our_write_is_not_taken_for_somebody_elses() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_writer_is_at_rest_once_the_watch_has_shown_what_it_wrote() {
+    let bench = Bench::new();
+    let is_at_rest = || bench.writer.is_at_rest(&key("a"));
+    assert!(!is_at_rest(), "nothing is known of the object");
+    bench.writer.observed(&zone("a", 1, json!({"id": "one"})));
+    assert!(is_at_rest());
+    bench.writer.submit(&key("a"), &status("two"), Urgency::Now);
+    assert!(!is_at_rest(), "a write is to come");
+    sleep(Duration::from_millis(2)).await;
+    assert!(!is_at_rest(), "it is under way");
+    bench.settled().await;
+    assert!(!is_at_rest(), "the watch shows what was before");
+    bench.writer.observed(&zone("a", 2, json!({"id": "two"})));
+    assert!(is_at_rest());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_status_edited_by_hand_is_written_again() {
     let bench = Bench::new();
     bench.writer.submit(&key("a"), &status("ours"), Urgency::Now);

@@ -31,6 +31,8 @@ const PATIENCE: SignedDuration = SignedDuration::from_hours(3);
 const STUCK: SignedDuration = SignedDuration::from_hours(12);
 const ORPHANED: SignedDuration = SignedDuration::from_hours(6);
 const HOUR: Duration = Duration::from_secs(3_600);
+/// What only time changes is looked at every so many minutes.
+const MINUTES: u64 = 10;
 
 /// Remembers what was seen.
 #[derive(Default)]
@@ -41,6 +43,8 @@ pub(super) struct Judge {
     contradicted: BTreeMap<usize, Timestamp>,
     /// Since when nothing stands in the way of a host that is not served.
     waiting: BTreeMap<usize, Timestamp>,
+    /// Which state of the cluster was looked at last.
+    version: u64,
     /// Requests by the last full hour.
     traffic: Traffic,
     hour: u64,
@@ -62,20 +66,27 @@ pub struct Traffic {
 impl Judge {
     /// Looks at the world.
     pub(super) async fn look(&mut self, world: &World, people: &People) {
-        world.shelf.refresh().await;
-        let now = world.clock.now();
+        let version = world.shelf.refresh().await;
+        let (now, elapsed) = (world.clock.now(), world.clock.elapsed().as_secs());
+        if version != self.version || elapsed / 60 % MINUTES == 0 {
+            self.version = version;
+            self.look_at_hosts(world, people, now);
+        }
+        let hour = elapsed / HOUR.as_secs();
+        if hour != self.hour {
+            self.hour = hour;
+            look_for_orphans(world, now);
+            self.look_at_traffic(world);
+        }
+    }
+
+    fn look_at_hosts(&mut self, world: &World, people: &People, now: Timestamp) {
         let hosts = people.hosts();
         self.served.retain(|host, (since, _)| hosts.get(host) == Some(since));
         self.contradicted.retain(|host, _| hosts.contains_key(host));
         self.waiting.retain(|host, _| hosts.contains_key(host));
         for (host, since) in hosts {
             self.look_at(world, people, host, since, now);
-        }
-        let hour = world.clock.elapsed().as_secs() / HOUR.as_secs();
-        if hour != self.hour {
-            self.hour = hour;
-            look_for_orphans(world, now);
-            self.look_at_traffic(world);
         }
     }
 

@@ -77,8 +77,10 @@ pub(super) struct Shelf {
 struct State {
     dirty: BTreeSet<Item>,
     hosts: BTreeMap<ObjectKey, Told>,
-    /// By the host that is served.
+    /// The host and the Secret of each Gateway.
     credentials: BTreeMap<ObjectKey, (String, String)>,
+    /// The Gateway that serves a host.
+    gateways: BTreeMap<String, ObjectKey>,
     secrets: BTreeMap<String, Arc<Leaf>>,
     version: u64,
 }
@@ -113,14 +115,14 @@ impl Shelf {
     /// The certificate that the gateway serves for a host of this name.
     pub(super) fn served(&self, host: &str) -> Option<Arc<Leaf>> {
         let state = self.state();
-        let (_, credential) = state.credentials.values().find(|(served, _)| served == host)?;
+        let (_, credential) = state.credentials.get(state.gateways.get(host)?)?;
         state.secrets.get(credential).cloned()
     }
 
     /// The Secret that the gateway serves a host from.
     pub(super) fn credential(&self, host: &str) -> Option<String> {
         let state = self.state();
-        state.credentials.values().find(|(served, _)| served == host).map(|(_, credential)| credential.clone())
+        state.credentials.get(state.gateways.get(host)?).map(|(_, credential)| credential.clone())
     }
 
     /// What a host's status says; `None` where there is no such object.
@@ -150,10 +152,15 @@ impl State {
                 Some(object) => drop(self.hosts.insert(key, told(object))),
                 None => drop(self.hosts.remove(&key)),
             },
-            Item::Gateway(key) => match object.and_then(listener) {
-                Some(listener) => drop(self.credentials.insert(key, listener)),
-                None => drop(self.credentials.remove(&key)),
-            },
+            Item::Gateway(key) => {
+                if let Some((host, _)) = self.credentials.remove(&key) {
+                    self.gateways.remove(&host);
+                }
+                if let Some((host, credential)) = object.and_then(listener) {
+                    self.gateways.insert(host.clone(), key.clone());
+                    self.credentials.insert(key, (host, credential));
+                }
+            }
             Item::Secret(name) => match object.and_then(leaf) {
                 Some(leaf) => drop(self.secrets.insert(name, Arc::new(leaf))),
                 None => drop(self.secrets.remove(&name)),
