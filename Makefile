@@ -3,11 +3,15 @@
 
 SHELL := /bin/bash
 CACHE := $(or $(LAMIA_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/lamia)
+# One set of features for all tests, so that they share one build.
+TEST := cargo test --locked --workspace --features lamia/sandbox,lamia-sandbox/simulation
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+SHIPPED := $(TARGET)/shipped
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := $(CACHE)/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 
 .DEFAULT_GOAL := help
-.PHONY: help sandbox simulate test test-kubernetes bench lint fmt clippy deny tidy gen gen-check
+.PHONY: help sandbox simulate simulate-fresh fuzz test test-kubernetes bench lint fmt clippy deny tidy gen gen-check
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,15 +25,24 @@ simulate: ## Histories of the operator in a simulated world, by seed (SEEDS=20 F
 
 test: ## Every test: real ACME, DNS and Envoy on loopback, and the small Kubernetes API of this repository
 	@tools/install test
-	cargo test --locked --workspace --features lamia/sandbox $(ARGS)
+	$(TEST) $(ARGS)
 
 test-kubernetes: ## The tests that need a Kubernetes API, on a real kube-apiserver
 	@tools/install test kubernetes helm
-	LAMIA_TEST_KUBERNETES=real cargo test --locked --workspace --features lamia/sandbox --test 'kube_*' $(ARGS)
+	LAMIA_TEST_KUBERNETES=real $(TEST) --test 'kube_*' $(ARGS)
 
+simulate-fresh: ## Histories by seeds that nobody played before (SIMULATE_SECONDS=300)
+	SIMULATE_SECONDS=$(or $(SIMULATE_SECONDS),300) $(TEST) --test simulation fresh -- --nocapture
+
+fuzz: ## Bodies, patches and queries that make no sense, at the small Kubernetes API (FUZZ_SECONDS=60 FUZZ_TARGETS=...)
+	FUZZ_SECONDS=$(or $(FUZZ_SECONDS),60) $(TEST) --test fuzz -- --test-threads=1 $(or $(FUZZ_TARGETS),applies objects paths_and_queries)
+
+# The operator that is measured is the one that ships, without the sandbox in it.
 bench: ## How fast hosts go live, and at what cost (BENCH_HOSTS=1,100,1000 BENCH_JSON=file)
 	@tools/install sandbox kubernetes
-	@cargo bench --locked --package lamia --features sandbox --bench hosts
+	cargo build --locked --release --package lamia
+	@mkdir -p $(SHIPPED) && cp $(TARGET)/release/lamia $(SHIPPED)/lamia
+	@BENCH_LAMIA=$(abspath $(SHIPPED)/lamia) cargo bench --locked --package lamia --features sandbox --bench hosts
 
 lint: fmt clippy deny tidy gen-check ## Format, clippy, dependencies, house rules, generated files
 

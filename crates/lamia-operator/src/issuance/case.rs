@@ -191,7 +191,7 @@ impl Case {
         let remembered = remembered.filter(|at| (leaf.validity.not_before..leaf.validity.not_after).contains(at));
         match (self.memory.window, remembered) {
             (None, Some(remembered)) => Some(remembered),
-            (window, _) => Some(super::book::whole_seconds(leaf.validity.renew_at(window, seed(&leaf.sha256)))),
+            (window, _) => Some(super::book::whole_seconds(leaf.validity.renew_at(window, seed(&leaf.serial)))),
         }
     }
 
@@ -211,7 +211,7 @@ fn last_trouble(book: &Book, status: &HostCertificateStatus) -> Option<Because<C
         .then(|| Because::new(reason, book.last_error.clone().unwrap_or_else(|| condition.message.clone())))
 }
 
-/// A number of the certificate's own, from its hash or name: spreads pauses and picks, the same after every start.
+/// A number of the certificate's own, from its serial number or name: spreads pauses and picks, the same after every start.
 #[must_use]
 pub fn seed(text: &str) -> u64 {
     // FNV-1a: spread is all that is asked of it.

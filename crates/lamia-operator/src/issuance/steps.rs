@@ -312,7 +312,7 @@ impl Turn<'_> {
         let version = self.edges.store.save_certificate(&self.case.owner, &certificate).await?;
         tracing::info!(certificate = %self.case.owner.name, serial = %leaf.serial, not_after = %leaf.validity.not_after, "issued");
         let memory = &mut self.case.memory;
-        memory.ask_again = Some(leaf.validity.first_question(now, seed(&leaf.sha256)));
+        memory.ask_again = Some(leaf.validity.first_question(now, seed(&leaf.serial)));
         (memory.key, memory.window, memory.trouble, memory.hold) = (None, None, None, None);
         memory.replaces_refused = false;
         let held = Held { leaf, key: public.bits, directory: Some(issuer.directory.clone()) };

@@ -185,7 +185,7 @@ impl Turn<'_> {
         if !issuer.account.directory().renewal_info {
             return;
         }
-        let first = held.leaf.validity.first_question(now, seed(&held.leaf.sha256));
+        let first = held.leaf.validity.first_question(now, seed(&held.leaf.serial));
         if now < *self.case.memory.ask_again.get_or_insert(first) {
             return;
         }

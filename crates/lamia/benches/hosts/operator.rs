@@ -42,7 +42,8 @@ impl Operator {
         let ip = Ipv4Addr::LOCALHOST;
         let metrics = SocketAddr::from((ip, loopback::port(ip)?));
         let log = std::fs::File::options().create(true).append(true).open(log)?;
-        let mut command = Command::new(env!("CARGO_BIN_EXE_lamia"));
+        let program = std::env::var_os("BENCH_LAMIA").unwrap_or_else(|| env!("CARGO_BIN_EXE_lamia").into());
+        let mut command = Command::new(program);
         command
             .args(["operator", "--cluster-id=bench", "--allow-private-endpoints", "--probe-address=off"])
             .arg(format!("--gateway-namespaces={GATEWAY_NAMESPACE}"))
