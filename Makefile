@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 CACHE := $(or $(LAMIA_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/lamia)
 # One set of features for all tests, so that they share one build.
-TEST := cargo test --locked --workspace --features lamia/sandbox,lamia-sandbox/simulation
+TEST := cargo test --locked --workspace --features lamia/sandbox
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 SHIPPED := $(TARGET)/shipped
 CARGO_DENY_VERSION := 0.20.2

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-#[cfg(feature = "sandbox")]
-use crate::commands::sandbox;
 use crate::commands::{completions, doctor, host, operator, plan, zone};
+#[cfg(feature = "sandbox")]
+use crate::commands::{sandbox, simulate};
 use crate::output::Colour;
 
 const FIRST_STEPS: &str = "\
@@ -63,6 +63,9 @@ pub(crate) enum Command {
     /// Watch a host go from nothing to HTTPS, on this machine
     #[cfg(feature = "sandbox")]
     Sandbox(sandbox::Sandbox),
+    /// Say how an installation of some size would fare: how long, how many requests, when renewals peak
+    #[cfg(feature = "sandbox")]
+    Simulate(simulate::Simulate),
     /// Print a shell's completions
     Completions(completions::Completions),
     /// Print the version, and that of the API

@@ -13,7 +13,7 @@ fn main() -> anyhow::Result<()> {
     let (seeds, from) = (number("SEEDS", 20)?, number("FROM", 0)?);
     let hosts = usize::try_from(number("HOSTS", 20)?)?;
     let events = usize::try_from(number("EVENTS", 20)?)?;
-    let scale = Scale { hosts, days: number("DAYS", 7)?, life: number("LIFE", 6)?, events };
+    let scale = Scale::new(hosts, number("DAYS", 7)?, number("LIFE", 6)?, events);
     let (begun, mut failed) = (Instant::now(), 0);
     for seed in from..from + seeds {
         let started = Instant::now();

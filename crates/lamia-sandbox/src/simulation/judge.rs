@@ -43,10 +43,12 @@ pub(super) struct Judge {
     contradicted: BTreeMap<usize, Timestamp>,
     /// Since when nothing stands in the way of a host that is not served.
     waiting: BTreeMap<usize, Timestamp>,
+    /// When all hosts that shall ever be there were Ready for the first time.
+    pub(super) all_ready: Option<Duration>,
     /// Which state of the cluster was looked at last.
     version: u64,
     /// Requests by the last full hour.
-    traffic: Traffic,
+    pub(super) total: Traffic,
     hour: u64,
     /// The most requests in an hour.
     pub(super) most: Traffic,
@@ -82,6 +84,12 @@ impl Judge {
 
     fn look_at_hosts(&mut self, world: &World, people: &People, now: Timestamp) {
         let hosts = people.hosts();
+        if self.all_ready.is_none()
+            && hosts.len() == world.scale.hosts
+            && hosts.keys().all(|host| is_ready(world, *host))
+        {
+            self.all_ready = Some(world.clock.elapsed());
+        }
         self.served.retain(|host, (since, _)| hosts.get(host) == Some(since));
         self.contradicted.retain(|host, _| hosts.contains_key(host));
         self.waiting.retain(|host, _| hosts.contains_key(host));
@@ -127,8 +135,8 @@ impl Judge {
     fn look_at_traffic(&mut self, world: &World) {
         let api = world.wire.traffic();
         let api = ["read", "write"].iter().filter_map(|kind| api.get(kind)).sum();
-        let now = Traffic { api, ca: world.ca.figures().2, dns: world.dns.writes() };
-        let before = std::mem::replace(&mut self.traffic, now);
+        let now = Traffic { api, ca: world.ca.calls(), dns: world.dns.writes() };
+        let before = std::mem::replace(&mut self.total, now);
         let spent = Traffic { api: now.api - before.api, ca: now.ca - before.ca, dns: now.dns - before.dns };
         let hosts = u64::try_from(world.scale.hosts).unwrap_or_default();
         let bound = Traffic { api: 500 + 150 * hosts, ca: 200 + 60 * hosts, dns: 200 + 30 * hosts };
@@ -141,6 +149,12 @@ impl Judge {
             dns: self.most.dns.max(spent.dns),
         };
     }
+}
+
+/// Whether a host is told to be Ready.
+pub(super) fn is_ready(world: &World, host: usize) -> bool {
+    let told = world.shelf.told(&key(host)).and_then(|told| told.ready);
+    told.is_some_and(|(status, _)| status == "True")
 }
 
 /// Whether a thing has been so for longer than it may.

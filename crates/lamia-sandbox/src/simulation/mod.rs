@@ -33,6 +33,8 @@ mod weather;
 mod wire;
 mod world;
 
+use std::time::Duration;
+
 pub use dns::Delegation;
 pub use history::Broken;
 pub use judge::Traffic;
@@ -53,8 +55,14 @@ pub struct Outcome {
     pub orders: usize,
     /// Hosts that were there and Ready at the end, and all that were there.
     pub ready: (usize, usize),
+    /// When all hosts were Ready for the first time, if ever.
+    pub all_ready: Option<Duration>,
+    /// The orders: when each was placed, and whether it replaces a certificate (RFC 9773 §5).
+    pub placed: Vec<(Duration, bool)>,
     /// The most requests in one hour.
     pub most: Traffic,
+    /// All requests, by the last full hour.
+    pub total: Traffic,
 }
 
 /// Plays the history of a seed.
@@ -74,12 +82,12 @@ pub fn play_script(seed: u64, scale: Scale, events: &[Event]) -> anyhow::Result<
     let mut judge = judge::Judge::default();
     let people = life::play(&world, events, &mut judge)?;
     let there = people.map(|people| people.hosts()).unwrap_or_default();
-    let is_ready = |host: usize| {
-        let told = world.shelf.told(&people::key(host)).and_then(|told| told.ready);
-        told.is_some_and(|(status, _)| status == "True")
-    };
-    let ready = (there.keys().filter(|host| is_ready(**host)).count(), there.len());
-    let (certificates, orders, _) = world.ca.figures();
+    let ready = (there.keys().filter(|host| judge::is_ready(&world, **host)).count(), there.len());
+    let placed =
+        world.ca.orders().into_iter().map(|(at, renews)| (at.duration_since(time::BEGINNING).unsigned_abs(), renews));
+    let placed: Vec<_> = placed.collect();
     let (history, broken) = world.history.take();
-    Ok(Outcome { history, broken, certificates, orders, ready, most: judge.most })
+    let judge::Judge { all_ready, most, total, .. } = judge;
+    let certificates = world.ca.certificates();
+    Ok(Outcome { history, broken, certificates, orders: placed.len(), ready, all_ready, placed, most, total })
 }

@@ -54,7 +54,7 @@ pub(super) fn key(host: usize) -> ObjectKey {
 
 /// The name of a host.
 pub(super) fn name(host: usize, scale: Scale) -> String {
-    format!("h{host}.{}", zone(host % scale.zones()))
+    format!("h{host}.{}", zone(host % scale.zones))
 }
 
 /// The name of a zone.
@@ -92,11 +92,11 @@ impl People {
         stage::install_istio(&self.client).await?;
         let namespaces = [NAMESPACE, GATEWAY_NAMESPACE].map(|name| namespace(name, false));
         let teams = (0..TEAMS).map(|team| namespace(&format!("team-{team}"), true));
-        let objects = namespaces.into_iter().chain(teams).chain(platform());
+        let objects = namespaces.into_iter().chain(teams).chain(platform(world.scale));
         for object in objects {
             manifests::apply(&self.client, &object).await?;
         }
-        for place in 0..world.scale.zones() {
+        for place in 0..world.scale.zones {
             world.dns.delegate(&Fqdn::parse(&zone(place))?, super::dns::Delegation::Right);
         }
         Ok(())
@@ -201,7 +201,7 @@ fn namespace(name: &str, managed: bool) -> Value {
 }
 
 /// What the platform's people apply.
-fn platform() -> Vec<Value> {
+fn platform(scale: Scale) -> Vec<Value> {
     let identity = json!({
         "apiVersion": "v1", "kind": "ConfigMap",
         "metadata": {
@@ -227,7 +227,13 @@ fn platform() -> Vec<Value> {
     });
     let issuer = json!({
         "apiVersion": "lamia.dev/v1alpha1", "kind": "ACMEIssuer", "metadata": {"name": "ca"},
-        "spec": {"directory": super::ca::DIRECTORY, "default": true},
+        "spec": {
+            "directory": super::ca::DIRECTORY, "default": true,
+            "limits": {
+                "newOrders": {"count": scale.orders, "perSeconds": 3 * 3_600},
+                "perRegisteredDomain": {"count": scale.certificates_per_domain, "perSeconds": 7 * 86_400},
+            },
+        },
     });
     vec![identity, gateway, provider, issuer]
 }

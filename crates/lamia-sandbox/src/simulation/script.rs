@@ -22,17 +22,25 @@ pub struct Scale {
     pub life: u64,
     /// Events a day, besides the creation of the hosts; 0 for a world in which all goes well.
     pub events: usize,
+    /// Zones, among which the hosts are dealt out; each is a registered domain of its own.
+    pub zones: usize,
+    /// Orders that the CA takes of an account in 3 hours, renewals by its advice apart.
+    pub orders: u32,
+    /// Certificates that the CA issues for a registered domain in 7 days, renewals by its advice apart.
+    pub certificates_per_domain: u32,
 }
 
 impl Scale {
+    /// With zones of twenty hosts, and the limits of Let's Encrypt (its rate-limits page, 2026-08).
+    #[must_use]
+    pub const fn new(hosts: usize, days: u64, life: u64, events: usize) -> Self {
+        let zones = hosts.div_ceil(HOSTS_PER_ZONE);
+        Self { hosts, days, life, events, zones, orders: 300, certificates_per_domain: 50 }
+    }
+
     /// How long the history is.
     pub(super) fn span(self) -> Duration {
         Duration::from_secs(self.days * DAY)
-    }
-
-    /// How many zones there are.
-    pub(super) fn zones(self) -> usize {
-        self.hosts.div_ceil(HOSTS_PER_ZONE)
     }
 }
 
@@ -182,7 +190,7 @@ fn act(chance: &mut StdRng, scale: Scale) -> Act {
         54..60 => Act::Change(host),
         60..66 => Act::Delete(host),
         66..71 => Act::Delegate {
-            zone: chance.random_range(0..scale.zones()),
+            zone: chance.random_range(0..scale.zones),
             how: if remove { Delegation::Missing } else { Delegation::Elsewhere },
             minutes: chance.random_range(1..240),
         },

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use cluster_api::source::Source;
 use cluster_api::{Authorization, Cluster, Options};
-use jiff::SignedDuration;
 use kube::Client;
 use lamia_operator::clock::Clock as _;
 use lamia_operator::config::Config;
@@ -50,8 +49,7 @@ impl World {
         let mut chance = stream(seed, "world");
         let able = Able { atomic: chance.random_bool(0.5), max_changes: [20, 500][chance.random_range(0..2)] };
         let dns = Dns::new(seed, clock.clone(), history.clone(), weather.clone(), able);
-        let life = SignedDuration::from_hours(i64::try_from(scale.life)? * 24);
-        let ca = Ca::new(seed, clock.clone(), history.clone(), weather.clone(), dns.clone(), life)?;
+        let ca = Ca::new(seed, clock.clone(), history.clone(), weather.clone(), dns.clone(), scale)?;
         let source = ClusterSource { clock: clock.clone(), chance: Mutex::new(stream(seed, "cluster")) };
         let options = Options { authorization: Authorization::Always, ..Options::default() };
         let cluster = Cluster::new(options, Arc::new(source));

@@ -11,6 +11,8 @@ pub(crate) mod plan;
 mod reference;
 #[cfg(feature = "sandbox")]
 pub(crate) mod sandbox;
+#[cfg(feature = "sandbox")]
+pub(crate) mod simulate;
 mod version;
 pub(crate) mod zone;
 
@@ -35,6 +37,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Operator(operator) => operator.run(global).await?,
         #[cfg(feature = "sandbox")]
         Command::Sandbox(sandbox) => return sandbox.run(global).await,
+        #[cfg(feature = "sandbox")]
+        Command::Simulate(simulate) => return simulate.run().await,
         Command::Completions(completions) => completions.run()?,
         Command::Version => version::run()?,
         Command::Reference => reference::run()?,

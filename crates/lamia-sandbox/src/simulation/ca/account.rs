@@ -170,6 +170,7 @@ impl State {
         self.limits.placed(replaces, now);
         let values = order.names.iter().map(|_| text(&mut self.chance, BASE64URL, 43)).collect();
         let order = Order {
+            placed: now,
             names: order.names.clone(),
             replaces,
             status: OrderStatus::Pending,

@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use lamia_core::name::{Fqdn, HostName, registrable_domain};
 
+use crate::simulation::script::Scale;
+
 const HOUR: f64 = 3_600.0;
 /// Tokens at once, and seconds until an empty bucket is full again.
-const NEW_ORDERS: (f64, f64) = (300.0, 3.0 * HOUR);
-const PER_DOMAIN: (f64, f64) = (50.0, 168.0 * HOUR);
 const PER_SET: (f64, f64) = (5.0, 168.0 * HOUR);
 const FAILED: (f64, f64) = (5.0, HOUR);
 
@@ -39,8 +39,10 @@ impl Bucket {
 }
 
 /// What was used of each limit.
-#[derive(Default)]
 pub(super) struct CaLimits {
+    /// Of orders in 3 hours, and of certificates for a registered domain in 7 days, which some are granted more of.
+    new_orders: (f64, f64),
+    per_domain: (f64, f64),
     orders: BTreeMap<(), Bucket>,
     domains: BTreeMap<Fqdn, Bucket>,
     sets: BTreeMap<BTreeSet<HostName>, Bucket>,
@@ -56,6 +58,18 @@ fn domains(names: &BTreeSet<HostName>) -> BTreeSet<Fqdn> {
 }
 
 impl CaLimits {
+    /// Nothing used yet.
+    pub(super) fn new(scale: Scale) -> Self {
+        Self {
+            new_orders: (f64::from(scale.orders), 3.0 * HOUR),
+            per_domain: (f64::from(scale.certificates_per_domain), 168.0 * HOUR),
+            orders: BTreeMap::new(),
+            domains: BTreeMap::new(),
+            sets: BTreeMap::new(),
+            failures: BTreeMap::new(),
+        }
+    }
+
     /// Which limit an order would exceed, and until when.
     pub(super) fn exceeded(
         &self,
@@ -72,9 +86,9 @@ impl CaLimits {
         if replaces {
             return None;
         }
-        let orders = self.orders.get(&()).and_then(|it| it.full_until(NEW_ORDERS, now));
+        let orders = self.orders.get(&()).and_then(|it| it.full_until(self.new_orders, now));
         let set = self.sets.get(names).and_then(|it| it.full_until(PER_SET, now));
-        let domain = domains(names).iter().find_map(|it| self.domains.get(it)?.full_until(PER_DOMAIN, now));
+        let domain = domains(names).iter().find_map(|it| self.domains.get(it)?.full_until(self.per_domain, now));
         let all = [("new orders", orders), ("per exact set", set), ("per registered domain", domain)];
         all.into_iter().find_map(|(limit, until)| until.map(|until| (limit, until)))
     }
@@ -82,7 +96,7 @@ impl CaLimits {
     /// An order was placed.
     pub(super) fn placed(&mut self, replaces: bool, now: Timestamp) {
         if !replaces {
-            take(&mut self.orders, (), NEW_ORDERS, now);
+            take(&mut self.orders, (), self.new_orders, now);
         }
     }
 
@@ -90,7 +104,9 @@ impl CaLimits {
     pub(super) fn issued(&mut self, names: &BTreeSet<HostName>, replaces: bool, now: Timestamp) {
         if !replaces {
             take(&mut self.sets, names.clone(), PER_SET, now);
-            domains(names).into_iter().for_each(|domain| take(&mut self.domains, domain, PER_DOMAIN, now));
+            for domain in domains(names) {
+                take(&mut self.domains, domain, self.per_domain, now);
+            }
         }
     }
 

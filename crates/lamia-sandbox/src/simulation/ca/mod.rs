@@ -30,6 +30,7 @@ use self::limits::CaLimits;
 use super::chance::{stream, text};
 use super::dns::Dns;
 use super::history::History;
+use super::script::Scale;
 use super::time::SimulatedClock;
 use super::weather::Weather;
 
@@ -62,6 +63,7 @@ struct State {
 
 /// An order, as the CA knows it.
 struct Order {
+    placed: Timestamp,
     names: Vec<HostName>,
     replaces: bool,
     status: OrderStatus,
@@ -92,15 +94,15 @@ impl Ca {
         history: History,
         weather: Arc<Weather>,
         dns: Dns,
-        life: SignedDuration,
+        scale: Scale,
     ) -> anyhow::Result<Self> {
         let state = State {
             chance: stream(seed, "ca's own"),
-            life,
+            life: SignedDuration::from_hours(i64::try_from(scale.life)? * 24),
             issuing: Issuing::new()?,
             orders: Vec::new(),
             certificates: BTreeMap::new(),
-            limits: CaLimits::default(),
+            limits: CaLimits::new(scale),
             calls: 0,
         };
         Ok(Self { clock, history, weather, dns, state: Arc::new(Mutex::new(state)) })
@@ -125,10 +127,19 @@ impl Ca {
         }
     }
 
-    /// Certificates issued, orders placed, and calls so far.
-    pub(super) fn figures(&self) -> (usize, usize, u64) {
-        let state = self.state();
-        (state.certificates.len(), state.orders.len(), state.calls)
+    /// Calls so far.
+    pub(super) fn calls(&self) -> u64 {
+        self.state().calls
+    }
+
+    /// How many certificates were issued.
+    pub(super) fn certificates(&self) -> usize {
+        self.state().certificates.len()
+    }
+
+    /// All orders so far: when each was placed, and whether it is a renewal.
+    pub(super) fn orders(&self) -> Vec<(Timestamp, bool)> {
+        self.state().orders.iter().map(|order| (order.placed, order.replaces)).collect()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
