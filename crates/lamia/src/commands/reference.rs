@@ -12,7 +12,7 @@ const PREFACE: &str = "\
 # The command line
 
 What goes to stdout is data, what is meant for you goes to stderr. The exit code is 0 when all is well, 1 when
-something is not, 2 when the command was not understood. `lamia sandbox` is in builds with the feature `sandbox` only, as
+something is not, 2 when the command was not understood. `lamia sandbox` and `lamia simulate` are in builds with the feature `sandbox` only, as
 `make sandbox` makes one.
 ";
 
