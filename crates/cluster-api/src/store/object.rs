@@ -1,12 +1,13 @@
 //! An object at rest: its place, its revision, and its JSON text, made once and shared by all who read it.
 
+use std::cmp::Ordering;
 use std::sync::{Arc, LazyLock, OnceLock};
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
 /// Where an object is. Keys are ordered by resource, namespace and name, as lists are.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Key {
     /// The resource and its group: `configmaps`, `deployments.apps`. Versions of an API share one place.
     pub resource: Arc<str>,
@@ -21,6 +22,21 @@ impl Key {
     #[must_use]
     pub fn new(resource: &Arc<str>, namespace: &str, name: &str) -> Self {
         Self { resource: Arc::clone(resource), namespace: namespace.into(), name: name.into() }
+    }
+}
+
+impl PartialOrd for Key {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Key {
+    fn cmp(&self, other: &Self) -> Ordering {
+        // Most keys that are compared share their resource: then its text need not be looked at.
+        let shared = Arc::ptr_eq(&self.resource, &other.resource);
+        let resource = if shared { Ordering::Equal } else { self.resource.cmp(&other.resource) };
+        resource.then_with(|| self.namespace.cmp(&other.namespace)).then_with(|| self.name.cmp(&other.name))
     }
 }
 
