@@ -25,8 +25,10 @@ use crate::world::cluster::key_of;
 /// Objects a page of a list. What is read before it is pruned, managed fields above all, is ten times what is kept: of
 /// a thousand objects at once it would be most of the process's memory.
 const PAGE: u32 = 100;
-/// How often a kind that is not installed is looked for again.
-const MISSING_KIND_RECHECK: Duration = Duration::from_secs(30);
+/// How soon a kind that is not installed is looked for again; each time twice as late.
+const MISSING_KIND_FIRST: Duration = Duration::from_secs(30);
+/// The longest such pause: many clusters never have all kinds.
+const MISSING_KIND_MOST: Duration = Duration::from_secs(300);
 /// The longest pause between attempts of a watch that fails.
 const RETRY_MOST: SignedDuration = SignedDuration::from_secs(30);
 /// A watch that went well for so long begins with the shortest pause again.
@@ -55,7 +57,7 @@ pub(crate) async fn follow<K>(
 ) where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
-    let mut missing = false;
+    let mut missing = None;
     loop {
         let stream = watcher(api.clone(), config.clone().page_size(PAGE)).backoff(Pauses::of(what));
         pin_mut!(stream);
@@ -69,17 +71,21 @@ pub(crate) async fn follow<K>(
             match event {
                 None => break,
                 Some(Ok(event)) => {
-                    missing = false;
+                    missing = None;
                     dispatch(event, &mut listed, &mut sink);
                 }
                 Some(Err(error)) if is_missing_kind(&error) => {
-                    if !std::mem::replace(&mut missing, true) {
-                        tracing::info!(
-                            kind = what,
-                            "this kind is not installed in the cluster; looking again every 30 s"
-                        );
-                        sink(Change::KindMissing);
-                    }
+                    missing = Some(match missing {
+                        Some(pause) => MISSING_KIND_MOST.min(2 * pause),
+                        None => {
+                            tracing::info!(
+                                kind = what,
+                                "this kind is not installed in the cluster; it is looked for again within 5 minutes"
+                            );
+                            sink(Change::KindMissing);
+                            MISSING_KIND_FIRST
+                        }
+                    });
                     break;
                 }
                 Some(Err(error)) => tracing::warn!(kind = what, %error, "watch failed; it is begun again"),
@@ -88,7 +94,7 @@ pub(crate) async fn follow<K>(
         tokio::select! {
             biased;
             () = stop.cancelled() => return,
-            () = tokio::time::sleep(MISSING_KIND_RECHECK) => {}
+            () = tokio::time::sleep(missing.unwrap_or(MISSING_KIND_FIRST)) => {}
         }
     }
 }

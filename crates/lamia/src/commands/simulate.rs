@@ -15,12 +15,14 @@ use crate::output;
 
 const HOUR: u64 = 3_600;
 const DAY: u64 = 24 * HOUR;
+/// When the hosts are created.
+const BEGINNING: Duration = Duration::from_secs(60);
 /// The longest bar of the histogram.
 const WIDTH: usize = 40;
 
 #[derive(Args)]
 pub(crate) struct Simulate {
-    /// Hosts, all created within the first half hour
+    /// Hosts, all created at once
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = value_parser!(u32).range(1..=10_000))]
     hosts: u32,
     /// Registered domains among which the hosts are dealt out
@@ -61,8 +63,8 @@ struct Forecast {
     certificate_days: u64,
     /// Hosts that are Ready at the end.
     ready: usize,
-    /// Seconds until all hosts were Ready for the first time; `null` if they never were.
-    all_ready_after_seconds: Option<u64>,
+    /// Seconds from their creation until all hosts were Ready, looked at every minute; `null` if they never were.
+    all_ready_within_seconds: Option<u64>,
     /// First certificates, which count against the CA's limits.
     first_orders: usize,
     /// Renewals, which do not where the CA advises them.
@@ -137,7 +139,7 @@ impl Forecast {
             days: scale.days,
             certificate_days: scale.life,
             ready: outcome.ready.0,
-            all_ready_after_seconds: outcome.all_ready.map(|after| after.as_secs()),
+            all_ready_within_seconds: outcome.all_ready.map(|at| at.saturating_sub(BEGINNING).as_secs()),
             first_orders: outcome.placed.len() - renewals,
             renewals,
             busiest_hour: busiest,
@@ -152,8 +154,8 @@ impl Forecast {
         let mut text =
             format!("{hosts} hosts in {zones} zones, {days} days, certificates of {certificate_days} days\n\n");
         let mut row = |what: &str, figure: String| _ = writeln!(text, "{what:<24}{figure}");
-        match self.all_ready_after_seconds {
-            Some(seconds) => row("all hosts live after", in_words(Duration::from_secs(seconds))),
+        match self.all_ready_within_seconds {
+            Some(seconds) => row("all hosts live within", in_words(Duration::from_secs(seconds))),
             None => row("hosts live at the end", format!("{ready} of {hosts}; the CA's limits let no more through")),
         }
         row("orders", format!("{} ({first_orders} first ones, {renewals} renewals)", first_orders + renewals));
@@ -194,7 +196,7 @@ mod tests {
         // Two at once, and one more after half a week.
         assert_eq!((forecast.ready, forecast.first_orders, forecast.renewals), (2, 2, 0));
         assert_eq!((&forecast.orders_by_day, forecast.busiest_hour), (&vec![2], (0, 2)));
-        assert_eq!(forecast.all_ready_after_seconds, None);
+        assert_eq!(forecast.all_ready_within_seconds, None);
         assert!(forecast.text().contains("2 of 3; the CA's limits let no more through"), "{}", forecast.text());
     }
 
