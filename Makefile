@@ -39,8 +39,8 @@ fuzz: ## What makes no sense, at the small Kubernetes API (FUZZ_SECONDS=20 a tar
 	FUZZ_SECONDS=$(or $(FUZZ_SECONDS),20) $(TEST) --test fuzz -- --test-threads=1 $(or $(FUZZ_TARGETS),patch validate selectors)
 
 # The operator that is measured is the one that ships, without the sandbox in it.
-bench: ## How fast hosts go live, and at what cost (BENCH_HOSTS=1,100,1000 BENCH_JSON=file)
-	@tools/install sandbox kubernetes
+bench: ## How fast hosts go live, and at what cost (BENCH_HOSTS=1,100,1000 BENCH_JSON=file BENCH_API=embedded)
+	@tools/install sandbox $(if $(filter embedded,$(BENCH_API)),,kubernetes)
 	cargo build --locked --release --package lamia
 	@mkdir -p $(SHIPPED) && cp $(TARGET)/release/lamia $(SHIPPED)/lamia
 	@BENCH_LAMIA=$(abspath $(SHIPPED)/lamia) cargo bench --locked --package lamia --features sandbox --bench hosts

@@ -7,10 +7,11 @@
 //! | `expired` | what is served is no longer valid |
 //! | `condition` | `Ready` has contradicted the world for longer than [`PATIENCE`] |
 //! | `stuck` | nothing stands in the way of a host, and it has not been served for [`STUCK`] |
+//! | `address` | a host that is served has had another address in DNS than the gateway's for longer than [`PATIENCE`] |
 //! | `orphan` | a challenge value has been of no use for longer than [`ORPHANED`] |
 //! | `busy` | more requests in an hour than there can be a reason for; time stands still (seen in `life`) |
 //!
-//! Others are looked at where they would be broken: `foreign` in the DNS, `finalize`, `early` and `budget` at the CA.
+//! Others are looked at where they would be broken: `foreign` in the DNS and at Secrets, `finalize`, `early` and `budget` at the CA.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use lamia_core::cert::checks::Leaf;
 use lamia_core::name::Fqdn;
+use lamia_core::record::{RecordValue, Values};
 use lamia_operator::clock::Clock as _;
 
 use super::dns::Delegation;
@@ -43,6 +45,8 @@ pub(super) struct Judge {
     contradicted: BTreeMap<usize, Timestamp>,
     /// Since when nothing stands in the way of a host that is not served.
     waiting: BTreeMap<usize, Timestamp>,
+    /// Since when a host's address in DNS is not the gateway's.
+    misled: BTreeMap<usize, Timestamp>,
     /// When all hosts that shall ever be there were Ready for the first time.
     pub(super) all_ready: Option<Duration>,
     /// Which state of the cluster was looked at last.
@@ -79,6 +83,9 @@ impl Judge {
             self.hour = hour;
             look_for_orphans(world, now);
             self.look_at_traffic(world);
+            if let Err(error) = people.look_for_secrets(world).await {
+                world.history.broken("world", format!("Secrets can't be looked at: {error:#}"));
+            }
         }
     }
 
@@ -93,6 +100,7 @@ impl Judge {
         self.served.retain(|host, (since, _)| hosts.get(host) == Some(since));
         self.contradicted.retain(|host, _| hosts.contains_key(host));
         self.waiting.retain(|host, _| hosts.contains_key(host));
+        self.misled.retain(|host, _| hosts.contains_key(host));
         for (host, since) in hosts {
             self.look_at(world, people, host, since, now);
         }
@@ -119,7 +127,7 @@ impl Judge {
         if let Some(leaf) = &served {
             self.served.insert(host, (since, leaf.clone()));
         }
-        let in_the_way = is_in_the_way(world, &label);
+        let in_the_way = is_in_the_way(world, &label) || people.is_squatted(host);
         let stands = valid.is_some() && !in_the_way;
         let ready = world.shelf.told(&key(host)).and_then(|told| told.ready);
         let is_ready = ready.as_ref().is_some_and(|(status, _)| status == "True");
@@ -127,8 +135,15 @@ impl Judge {
             let (status, reason) = ready.unwrap_or_default();
             broken("condition", &format!("is Ready={status} ({reason}), and in truth it is {stands}"));
         }
-        if outlasts(&mut self.waiting, host, valid.is_none() && !in_the_way, now, STUCK) {
+        let fqdn = Fqdn::parse(&label).ok();
+        let may_be_had = !in_the_way && fqdn.as_ref().is_some_and(|name| world.dns.restriction(name).is_none());
+        if outlasts(&mut self.waiting, host, valid.is_none() && may_be_had, now, STUCK) {
             broken("stuck", "is not served, and nothing stands in its way");
+        }
+        let right = Values::from([RecordValue::A(people.address())]);
+        let is_misled = stands && fqdn.is_some_and(|name| world.dns.addresses(&name) != right);
+        if outlasts(&mut self.misled, host, is_misled, now, PATIENCE) {
+            broken("address", "has another address in DNS than the gateway's");
         }
     }
 

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use lamia_core::name::Fqdn;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -31,6 +32,7 @@ enum Step {
     Act(Act),
     Clear(Part),
     Redelegate(usize),
+    Permit(usize),
 }
 
 /// Plays a script to its end.
@@ -118,6 +120,11 @@ async fn happen(world: &World, agenda: &mut Agenda, people: &People) -> anyhow::
                 delegate(world, place, Delegation::Right)?;
                 continue;
             }
+            Step::Permit(place) => {
+                world.dns.restrict(&domain(place)?, false);
+                world.history.tell("people", format!("CAA of zone {place} lets everybody issue again"));
+                continue;
+            }
         };
         let minutes = |minutes: u64| (now + Duration::from_secs(60 * minutes), place);
         match act {
@@ -134,6 +141,10 @@ async fn happen(world: &World, agenda: &mut Agenda, people: &People) -> anyhow::
             Act::Delegate { zone, how, minutes: long } => {
                 delegate(world, zone, how)?;
                 agenda.insert(minutes(long), Step::Redelegate(zone));
+            }
+            Act::Forbid { zone, minutes: long } => {
+                world.dns.restrict(&domain(zone)?, true);
+                agenda.insert(minutes(long), Step::Permit(zone));
             }
             Act::Die { words } => world.weather.set_death(words),
             Act::Restart { away } => {
@@ -152,8 +163,12 @@ async fn happen(world: &World, agenda: &mut Agenda, people: &People) -> anyhow::
 }
 
 fn delegate(world: &World, place: usize, how: Delegation) -> anyhow::Result<()> {
-    let zone = zone(place).parse().context("a zone of ours")?;
+    let zone = domain(place)?;
     world.dns.delegate(&zone, how);
     world.history.tell("parent", format!("{zone}: {how:?}"));
     Ok(())
+}
+
+fn domain(place: usize) -> anyhow::Result<Fqdn> {
+    zone(place).parse().context("a zone of ours")
 }

@@ -1,6 +1,7 @@
 //! Those who act on the world besides the operator: owners of hosts, and whoever does what they should not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ use crate::{definitions, manifests, stage};
 pub(super) const NAMESPACE: &str = "lamia-system";
 /// The namespace of the gateway.
 pub(super) const GATEWAY_NAMESPACE: &str = "istio-system";
+/// Its Service.
+const GATEWAY: &str = "istio-ingressgateway";
 /// The cluster id of the operator.
 pub(super) const CLUSTER_ID: &str = "simulated";
 /// Namespaces whose people have hosts.
@@ -45,6 +48,10 @@ struct State {
     hosts: BTreeMap<usize, Timestamp>,
     /// Until when a host's site may be damaged.
     damaged: BTreeMap<usize, Timestamp>,
+    /// Hosts at whose place for a Secret there is somebody else's.
+    squatted: BTreeSet<usize>,
+    /// How often the gateway got another address.
+    moves: u8,
 }
 
 /// The object of a host.
@@ -86,6 +93,32 @@ impl People {
         self.state().damaged.get(&host).is_some_and(|until| now < *until)
     }
 
+    /// Whether somebody else's Secret is at the host's place.
+    pub(super) fn is_squatted(&self, host: usize) -> bool {
+        self.state().squatted.contains(&host)
+    }
+
+    /// The gateway's address.
+    pub(super) fn address(&self) -> Ipv4Addr {
+        address(self.state().moves)
+    }
+
+    /// Says of every Secret of somebody else's that is no longer as they left it.
+    pub(super) async fn look_for_secrets(&self, world: &World) -> anyhow::Result<()> {
+        let squatted = self.state().squatted.clone();
+        for host in squatted {
+            let name = delivered(host);
+            let data = self.secrets().get_opt(&name).await?.map(|secret| secret.data["data"].clone());
+            if data != Some(theirs()) {
+                world.history.broken(
+                    "foreign",
+                    format!("the Secret {name} was somebody else's, and is no longer as they left it"),
+                );
+            }
+        }
+        Ok(())
+    }
+
     /// Puts in place what the platform's people do once.
     pub(super) async fn prepare(&self, world: &World) -> anyhow::Result<()> {
         definitions::install(&self.client).await?;
@@ -123,7 +156,14 @@ impl People {
                 let served = world.shelf.served(&name(host, world.scale));
                 served.and_then(|leaf| world.ca.revoke(&leaf.sha256))
             }
-            Act::Storm { .. } | Act::Cut { .. } | Act::Restart { .. } | Act::Die { .. } | Act::Delegate { .. } => None,
+            Act::Readdress => self.readdress().await?,
+            Act::SquatSecret(host) => self.squat_secret(host).await?,
+            Act::Storm { .. }
+            | Act::Cut { .. }
+            | Act::Restart { .. }
+            | Act::Die { .. }
+            | Act::Delegate { .. }
+            | Act::Forbid { .. } => None,
         })
     }
 
@@ -169,9 +209,8 @@ impl People {
     async fn damage_secret(&self, world: &World, host: usize, remove: bool) -> anyhow::Result<Option<()>> {
         world.shelf.refresh().await;
         let Some(credential) = world.shelf.credential(&name(host, world.scale)) else { return Ok(None) };
-        let secrets: Api<DynamicObject> =
-            Api::namespaced_with(self.client.clone(), GATEWAY_NAMESPACE, &resource("", "v1", "Secret"));
-        if secrets.get_opt(&credential).await?.is_none() {
+        let secrets = self.secrets();
+        if self.is_squatted(host) || secrets.get_opt(&credential).await?.is_none() {
             return Ok(None);
         }
         if remove {
@@ -186,6 +225,35 @@ impl People {
         Ok(Some(()))
     }
 
+    async fn readdress(&self) -> anyhow::Result<Option<()>> {
+        let moves = self.state().moves.wrapping_add(1);
+        let status = json!({"loadBalancer": {"ingress": [{"ip": address(moves).to_string()}]}});
+        let services: Api<DynamicObject> =
+            Api::namespaced_with(self.client.clone(), GATEWAY_NAMESPACE, &resource("", "v1", "Service"));
+        let patch = Patch::Merge(json!({"status": status}));
+        services.patch_status(GATEWAY, &PatchParams::default(), &patch).await.context("move the gateway")?;
+        self.state().moves = moves;
+        Ok(Some(()))
+    }
+
+    async fn squat_secret(&self, host: usize) -> anyhow::Result<Option<()>> {
+        let (name, secrets) = (delivered(host), self.secrets());
+        if self.state().hosts.contains_key(&host) || secrets.get_opt(&name).await?.is_some() {
+            return Ok(None);
+        }
+        let secret = json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": GATEWAY_NAMESPACE}, "data": theirs(),
+        });
+        let secret: DynamicObject = serde_json::from_value(secret)?;
+        secrets.create(&PostParams::default(), &secret).await.context("put a Secret there")?;
+        self.state().squatted.insert(host);
+        Ok(Some(()))
+    }
+
+    fn secrets(&self) -> Api<DynamicObject> {
+        Api::namespaced_with(self.client.clone(), GATEWAY_NAMESPACE, &resource("", "v1", "Secret"))
+    }
+
     fn api(&self, key: &ObjectKey) -> Api<DynamicObject> {
         Api::namespaced_with(self.client.clone(), &key.namespace, &resource("lamia.dev", "v1alpha1", "SecuredHost"))
     }
@@ -193,6 +261,22 @@ impl People {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The gateway's address after so many moves.
+fn address(moves: u8) -> Ipv4Addr {
+    Ipv4Addr::new(192, 0, 2, moves)
+}
+
+/// Where a host's Secret is delivered to.
+fn delivered(host: usize) -> String {
+    let key = key(host);
+    format!("{}.{}", key.namespace, key.name)
+}
+
+/// What is in a Secret of somebody else's.
+fn theirs() -> Value {
+    json!({"tls.crt": "dGhlaXJz", "tls.key": "dGhlaXJz"})
 }
 
 fn namespace(name: &str, managed: bool) -> Value {
@@ -211,12 +295,12 @@ fn platform(scale: Scale) -> Vec<Value> {
     });
     let gateway = json!({
         "apiVersion": "v1", "kind": "Service",
-        "metadata": {"name": "istio-ingressgateway", "namespace": GATEWAY_NAMESPACE, "labels": {"istio": "ingressgateway"}},
+        "metadata": {"name": GATEWAY, "namespace": GATEWAY_NAMESPACE, "labels": {"istio": "ingressgateway"}},
         "spec": {
             "type": "LoadBalancer", "selector": {"istio": "ingressgateway"},
             "ports": [{"name": "http2", "port": 80, "targetPort": 8080}, {"name": "https", "port": 443, "targetPort": 8443}],
         },
-        "status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.10"}]}},
+        "status": {"loadBalancer": {"ingress": [{"ip": address(0).to_string()}]}},
     });
     let provider = json!({
         "apiVersion": "lamia.dev/v1alpha1", "kind": "DNSProvider", "metadata": {"name": "provider"},

@@ -114,6 +114,17 @@ pub enum Act {
     },
     /// The CA revokes a host's certificate.
     Revoke(usize),
+    /// The gateway gets another address.
+    Readdress,
+    /// Somebody else puts a Secret where a host's would be delivered, if neither is there.
+    SquatSecret(usize),
+    /// A zone's CAA records let only another CA issue for a while.
+    Forbid {
+        /// Which zone.
+        zone: usize,
+        /// How long.
+        minutes: u64,
+    },
 }
 
 /// Something that happens, and when.
@@ -148,6 +159,11 @@ impl fmt::Display for Act {
             Self::DamageSecret { host, remove: true } => write!(f, "somebody removes the Secret of host {host}"),
             Self::DamageSecret { host, remove: false } => write!(f, "somebody overwrites the Secret of host {host}"),
             Self::Revoke(host) => write!(f, "the CA revokes the certificate of host {host}"),
+            Self::Readdress => write!(f, "the gateway gets another address"),
+            Self::SquatSecret(host) => write!(f, "somebody else's Secret is where that of host {host} would be"),
+            Self::Forbid { zone, minutes } => {
+                write!(f, "CAA of zone {zone} lets only another CA issue, for {minutes} min")
+            }
         }
     }
 }
@@ -187,7 +203,9 @@ fn act(chance: &mut StdRng, scale: Scale) -> Act {
         22..28 => Act::Restart { away: chance.random_range(1..600) },
         28..44 => Act::Die { words: chance.random_range(1..120) },
         44..54 => Act::Create(host),
-        54..60 => Act::Change(host),
+        54..57 => Act::Change(host),
+        57..59 => Act::Readdress,
+        59..60 => Act::SquatSecret(host),
         60..66 => Act::Delete(host),
         66..71 => Act::Delegate {
             zone: chance.random_range(0..scale.zones),
@@ -197,7 +215,8 @@ fn act(chance: &mut StdRng, scale: Scale) -> Act {
         71..74 => Act::Squat(host),
         74..79 => Act::ForeignChallenge(host),
         79..85 => Act::DamageRecord { host, remove },
-        85..92 => Act::DamageSecret { host, remove },
+        85..91 => Act::DamageSecret { host, remove },
+        91..93 => Act::Forbid { zone: chance.random_range(0..scale.zones), minutes: chance.random_range(1..240) },
         _ => Act::Revoke(host),
     }
 }

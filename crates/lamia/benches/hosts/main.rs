@@ -9,12 +9,14 @@
 //! |---|---|
 //! | times | this program, from before the first create; names are asked of PowerDNS, Secrets are watched |
 //! | provider calls | a proxy in front of PowerDNS's API: HTTP requests |
-//! | API-server writes | kube-apiserver's own `apiserver_request_total`, without Leases and without the creates of hosts |
+//! | API-server writes | the API server's own `apiserver_request_total`, without Leases and without the creates of hosts |
 //! | memory, CPU | the operator's `/proc`, the operator being the real process |
 //!
 //! `BENCH_HOSTS=1,100` says how many hosts; the table goes to stdout, and as JSON to `$BENCH_JSON` if that is set; the
 //! operator's log goes to `$BENCH_LOG`. The operator is `$BENCH_LAMIA`, which `make bench` builds as it ships, or else the binary that was built
 //! with this program: that one holds the sandbox too, and 3 MB more of it stay in memory.
+//! `BENCH_API=embedded` plays on the small API in this process instead, where etcd's disk and kube-apiserver's CPU are out of the way: it tells what
+//! of a time is the operator's own.
 //! The CA's budgets are lifted, and neither the CA nor the issuer makes anybody wait.
 
 mod api_writes;
@@ -27,7 +29,8 @@ mod world;
 
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
+use lamia_sandbox::servers::ApiKind;
 
 use crate::report::Report;
 
@@ -53,10 +56,15 @@ async fn bench() -> Result<()> {
         .map(|size| size.trim().parse())
         .collect::<Result<_, _>>()
         .context("BENCH_HOSTS is a list of numbers with commas")?;
+    let api = match std::env::var("BENCH_API").as_deref() {
+        Ok("embedded") => ApiKind::Embedded,
+        Ok("kubernetes" | "") | Err(_) => ApiKind::Real,
+        Ok(other) => bail!("BENCH_API is kubernetes or embedded, not {other:?}"),
+    };
     let mut report = Report::default();
     for hosts in sizes {
         eprintln!("{hosts} hosts …");
-        report.rounds.push(round::play(hosts).await.with_context(|| format!("{hosts} hosts"))?);
+        report.rounds.push(round::play(hosts, api).await.with_context(|| format!("{hosts} hosts"))?);
     }
     println!("{report}");
     if let Ok(file) = std::env::var("BENCH_JSON") {

@@ -32,10 +32,10 @@ const ASKED_EVERY: Duration = Duration::from_millis(10);
 const LOOK_ON: Duration = Duration::from_secs(5);
 
 /// Plays it.
-pub(crate) async fn play(hosts: usize) -> Result<Round> {
+pub(crate) async fn play(hosts: usize, kubernetes: ApiKind) -> Result<Round> {
     let stage = Stage::set(StageOptions {
         gateway: false,
-        kubernetes: ApiKind::Real,
+        kubernetes,
         garbage_collector: false,
         pebble: PebbleOptions { nonce_rejections: 0, ..PebbleOptions::default() },
         ..StageOptions::default()

@@ -150,7 +150,8 @@ impl Ca {
 #[async_trait]
 impl CertificateAuthorities for Ca {
     async fn open(&self, _: AcmeConfig) -> Result<Arc<dyn AcmeAccount>, AcmeError> {
-        let directory = DirectoryInfo { renewal_info: true, ..DirectoryInfo::default() };
+        let caa_identities = vec!["ca.test".to_owned()];
+        let directory = DirectoryInfo { renewal_info: true, caa_identities, ..DirectoryInfo::default() };
         self.ask("open the account", |_| Ok(())).await?;
         Ok(Arc::new(account::Account { ca: self.clone(), directory }))
     }
@@ -229,9 +230,10 @@ impl State {
                     let answer = challenge(host).and_then(|key| dns.resolve(&key));
                     answer.is_some_and(|values| values.contains(&RecordValue::txt(value)))
                 });
-                order.status = if proven { OrderStatus::Ready } else { OrderStatus::Invalid };
-                if !proven {
-                    order.problem = Some(problem("unauthorized"));
+                let forbidden = order.names.iter().any(|host| dns.restriction(&host.challenge_base()).is_some());
+                order.status = if proven && !forbidden { OrderStatus::Ready } else { OrderStatus::Invalid };
+                if order.status == OrderStatus::Invalid {
+                    order.problem = Some(problem(if forbidden { "caa" } else { "unauthorized" }));
                     let names: BTreeSet<&HostName> = order.names.iter().collect();
                     self.limits.failed(names, now);
                     history.tell("ca", format!("order {place} for {} failed validation", order.label()));

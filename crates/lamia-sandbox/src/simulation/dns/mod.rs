@@ -55,6 +55,8 @@ struct State {
     chance: StdRng,
     zones: BTreeMap<Fqdn, Zone>,
     delegations: BTreeMap<Fqdn, Delegation>,
+    /// Zones whose CAA records name another CA.
+    restricted: BTreeSet<Fqdn>,
     /// What others put there.
     foreign: BTreeMap<RrsetKey, Rrset>,
     /// Calls that changed a zone.
@@ -81,6 +83,7 @@ impl Dns {
             chance: stream(seed, "dns servers"),
             zones: BTreeMap::new(),
             delegations: BTreeMap::new(),
+            restricted: BTreeSet::new(),
             foreign: BTreeMap::new(),
             writes: 0,
         };
@@ -90,6 +93,30 @@ impl Dns {
     /// Registers a domain: the parent names the provider's servers for it.
     pub(super) fn delegate(&self, zone: &Fqdn, delegation: Delegation) {
         self.state().delegations.insert(zone.clone(), delegation);
+    }
+
+    /// The zone's CAA records name another CA, or are gone.
+    pub(super) fn restrict(&self, zone: &Fqdn, is_restricted: bool) {
+        let mut state = self.state();
+        if is_restricted {
+            state.restricted.insert(zone.clone());
+        } else {
+            state.restricted.remove(zone);
+        }
+    }
+
+    /// The zone above a name whose CAA records name another CA.
+    pub(super) fn restriction(&self, name: &Fqdn) -> Option<Fqdn> {
+        let state = self.state();
+        state.restricted.iter().find(|zone| name.is_at_or_under(zone)).cloned()
+    }
+
+    /// The addresses that the provider has for a name.
+    pub(super) fn addresses(&self, name: &Fqdn) -> Values {
+        let state = self.state();
+        let zone = state.zone_of(name).and_then(|zone| state.zones.get(&zone));
+        let found = zone.and_then(|zone| zone.records.get(&RrsetKey::new(name.clone(), RecordType::A)));
+        found.map(|rrset| rrset.values.clone()).unwrap_or_default()
     }
 
     /// Somebody else adds an RRset; `None` where a zone, or room in it, is missing.

@@ -1,7 +1,7 @@
 //! What the world sees: delegations, and what single name servers answer.
 
 use async_trait::async_trait;
-use lamia_core::cert::caa::CaaObservation;
+use lamia_core::cert::caa::{CaaObservation, CaaRecord};
 use lamia_core::delegation::{
     DelegationObservation, DsState, ParentAnswer, ServerObservation, ServerState, ZoneContent,
 };
@@ -36,8 +36,14 @@ impl PublicDns for Dns {
         DelegationObservation { zone: zone.clone(), parent, servers, ds: DsState::None }
     }
 
-    async fn caa(&self, _: &HostName) -> Result<CaaObservation, ProviderError> {
-        Ok(CaaObservation::default())
+    async fn caa(&self, host: &HostName) -> Result<CaaObservation, ProviderError> {
+        Ok(match self.restriction(&host.challenge_base()) {
+            Some(zone) => {
+                let record = CaaRecord { flags: 0, tag: "issue".to_owned(), value: "another-ca.test".to_owned() };
+                CaaObservation { at: Some(zone), records: [record].into() }
+            }
+            None => CaaObservation::default(),
+        })
     }
 }
 
