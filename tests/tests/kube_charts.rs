@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Namespace;
-use kube::api::{ObjectMeta, Patch, PatchParams};
+use kube::api::{ListParams, ObjectMeta, Patch, PatchParams};
 use kube::core::{DynamicObject, GroupVersionKind, TypeMeta};
 use kube::discovery::{Scope, pinned_kind};
 use kube::{Api, Client};
@@ -116,6 +117,15 @@ fn the_operator_knows_every_argument_of_the_deployment() {
     }
 }
 
+async fn make_namespaces(client: &Client, names: &[&str]) {
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    for &name in names {
+        let metadata = ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() };
+        let namespace = Namespace { metadata, ..Namespace::default() };
+        namespaces.patch(name, &PatchParams::apply("test"), &Patch::Apply(namespace)).await.expect("made");
+    }
+}
+
 /// Asks the API server whether it would take the object, without it being taken.
 async fn try_out(client: &Client, object: &Value) -> Result<DynamicObject, kube::Error> {
     let types = TypeMeta::deserialize(object).expect("types");
@@ -138,12 +148,7 @@ async fn a_real_api_server_takes_all_that_the_charts_render() {
     }
     let server = Kubernetes::start(ApiKind::tested(), false, KubeApiServerOptions::default()).await.expect("starts");
     let client = server.client().await.expect("a client");
-    let namespaces: Api<Namespace> = Api::all(client.clone());
-    for name in [NAMESPACE, "istio-system", "edge"] {
-        let metadata = ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() };
-        let namespace = Namespace { metadata, ..Namespace::default() };
-        namespaces.patch(name, &PatchParams::apply("test"), &Patch::Apply(namespace)).await.expect("made");
-    }
+    make_namespaces(&client, &[NAMESPACE, "istio-system", "edge"]).await;
     definitions::install(&client).await.expect("installed");
 
     let definitions = rendered("lamia-crds", &[]);
@@ -161,4 +166,44 @@ async fn a_real_api_server_takes_all_that_the_charts_render() {
     wrong["spec"]["replicaz"] = json!(2);
     let refused = try_out(&client, &wrong).await.expect_err("the API server looks at every field").to_string();
     assert!(refused.contains("replicaz"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn helm_installs_upgrades_and_takes_away() {
+    if !has(&[Binary::Helm]) || !has(ApiKind::tested().programs()) {
+        return;
+    }
+    let server = Kubernetes::start(ApiKind::tested(), false, KubeApiServerOptions::default()).await.expect("starts");
+    let client = server.client().await.expect("a client");
+    let version = client.apiserver_version().await.expect("a version").git_version;
+    if version.starts_with("v0.0.0") {
+        println!(
+            "skipped: the charts ask for a version of Kubernetes, and this kube-apiserver was built without one ({version})"
+        );
+        return;
+    }
+    make_namespaces(&client, &["istio-system", "edge"]).await;
+    let kubeconfig = server.kubeconfig().to_str().expect("UTF-8");
+    let (crds, lamia) = (chart("lamia-crds"), chart("lamia"));
+    let (crds, lamia) = (crds.to_str().expect("UTF-8"), lamia.to_str().expect("UTF-8"));
+    let run = |arguments: &[&str], values: &[&str]| {
+        let arguments = [arguments, &["--kubeconfig", kubeconfig]].concat();
+        let (code, _, stderr) = tokio::task::block_in_place(|| helm(&arguments, values));
+        assert_eq!(code, 0, "helm {arguments:?}: {stderr}");
+    };
+    let deployments: Api<Deployment> = Api::namespaced(client.clone(), NAMESPACE);
+    let replicas = async || deployments.get_opt("lamia").await.expect("answered").and_then(|it| it.spec?.replicas);
+
+    run(&["install", "lamia-crds", crds], &[]);
+    run(&["install", "lamia", lamia, "--namespace", NAMESPACE, "--create-namespace"], &VALUES);
+    assert_eq!(replicas().await, Some(2));
+    run(&["upgrade", "lamia", lamia, "--namespace", NAMESPACE], &[&VALUES[..], &["replicas=3"]].concat());
+    assert_eq!(replicas().await, Some(3));
+    run(&["rollback", "lamia", "1", "--namespace", NAMESPACE], &[]);
+    assert_eq!(replicas().await, Some(2));
+    run(&["uninstall", "lamia", "--namespace", NAMESPACE], &[]);
+    assert_eq!(replicas().await, None);
+    run(&["uninstall", "lamia-crds"], &[]);
+    let hosts = Api::<lamia_api::SecuredHost>::all(client).list(&ListParams::default()).await;
+    assert_eq!(hosts.expect("the kind stays, and with it every host").items.len(), 0);
 }
