@@ -17,7 +17,7 @@ use mimalloc::MiMalloc;
 
 use crate::arguments::Arguments;
 
-/// A third of the operator's CPU went into the C library's malloc and what it does to caches (docs/adr/0006-allocator.md).
+/// A fifth of the operator's CPU went into the C library's malloc (docs/adr/0006-allocator.md).
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 

@@ -127,7 +127,8 @@ impl Judge {
         if let Some(leaf) = &served {
             self.served.insert(host, (since, leaf.clone()));
         }
-        let in_the_way = is_in_the_way(world, &label) || people.is_squatted(host);
+        let fqdn = Fqdn::parse(&label).ok();
+        let in_the_way = fqdn.as_ref().is_none_or(|name| is_in_the_way(world, name)) || people.is_squatted(host);
         let stands = valid.is_some() && !in_the_way;
         let ready = world.shelf.told(&key(host)).and_then(|told| told.ready);
         let is_ready = ready.as_ref().is_some_and(|(status, _)| status == "True");
@@ -135,7 +136,6 @@ impl Judge {
             let (status, reason) = ready.unwrap_or_default();
             broken("condition", &format!("is Ready={status} ({reason}), and in truth it is {stands}"));
         }
-        let fqdn = Fqdn::parse(&label).ok();
         let may_be_had = !in_the_way && fqdn.as_ref().is_some_and(|name| world.dns.restriction(name).is_none());
         if outlasts(&mut self.waiting, host, valid.is_none() && may_be_had, now, STUCK) {
             broken("stuck", "is not served, and nothing stands in its way");
@@ -189,9 +189,8 @@ fn outlasts(
 }
 
 /// Whether somebody must act before the host can be as it should.
-fn is_in_the_way(world: &World, host: &str) -> bool {
-    let Ok(name) = Fqdn::parse(host) else { return true };
-    world.dns.delegation_of(&name) != Delegation::Right || world.dns.is_foreign(&name)
+fn is_in_the_way(world: &World, host: &Fqdn) -> bool {
+    world.dns.delegation_of(host) != Delegation::Right || world.dns.is_foreign(host)
 }
 
 fn look_for_orphans(world: &World, now: Timestamp) {

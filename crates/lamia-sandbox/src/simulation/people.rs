@@ -11,6 +11,7 @@ use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, Po
 use kube::core::GroupVersionKind;
 use kube::{Api, Client};
 use lamia_api::meta::MANAGED_BY_VALUE;
+use lamia_core::cert::secret::delivered_name;
 use lamia_core::host::ObjectKey;
 use lamia_core::name::Fqdn;
 use lamia_core::record::{RecordType, RecordValue, Rrset, RrsetKey};
@@ -107,7 +108,7 @@ impl People {
     pub(super) async fn look_for_secrets(&self, world: &World) -> anyhow::Result<()> {
         let squatted = self.state().squatted.clone();
         for host in squatted {
-            let name = delivered(host);
+            let name = delivered(host)?;
             let data = self.secrets().get_opt(&name).await?.map(|secret| secret.data["data"].clone());
             if data != Some(theirs()) {
                 world.history.broken(
@@ -237,7 +238,7 @@ impl People {
     }
 
     async fn squat_secret(&self, host: usize) -> anyhow::Result<Option<()>> {
-        let (name, secrets) = (delivered(host), self.secrets());
+        let (name, secrets) = (delivered(host)?, self.secrets());
         if self.state().hosts.contains_key(&host) || secrets.get_opt(&name).await?.is_some() {
             return Ok(None);
         }
@@ -269,9 +270,9 @@ fn address(moves: u8) -> Ipv4Addr {
 }
 
 /// Where a host's Secret is delivered to.
-fn delivered(host: usize) -> String {
+fn delivered(host: usize) -> anyhow::Result<String> {
     let key = key(host);
-    format!("{}.{}", key.namespace, key.name)
+    Ok(delivered_name(&key.namespace, GATEWAY_NAMESPACE, &key.name)?)
 }
 
 /// What is in a Secret of somebody else's.
