@@ -36,7 +36,7 @@ impl HostController {
                 let name = certificate_name(wanted);
                 // Without a zone there is nowhere to answer a challenge: nothing is begun.
                 if plan.zone.is_some() && plan.management == Management::Active {
-                    self.certificates.need(&input.key, &name, wanted);
+                    self.on_behalf(input, || self.certificates.need(&input.key, &name, wanted));
                 }
                 Some(name)
             }

@@ -74,14 +74,14 @@ impl HostController {
         let Some(mut input) = self.look_up(&key) else { return false };
         match input.validated.clone() {
             Err(rejection) => {
-                self.apply_records(&input, input.kept.clone());
+                self.on_behalf(&input, || self.apply_records(&input, input.kept.clone()));
                 self.reject(&input, rejection);
             }
             Ok(host) => {
                 input.admission = self.admit(&input, &host);
                 let housing = self.house(&input).await;
                 let plan = planned(&self.cluster, &input, &host);
-                self.apply_records(&input, plan.demand(&host));
+                self.on_behalf(&input, || self.apply_records(&input, plan.demand(&host)));
                 let name = self.apply_certificate(&input, &plan);
                 self.note(&key, &input, name.as_deref());
                 let certificate = name.as_deref().and_then(|name| self.certificates.state(name));
@@ -97,6 +97,16 @@ impl HostController {
 
     fn look_up(&self, key: &ObjectKey) -> Option<HostInput> {
         fetch(&self.world.lock(), key, &self.gateway_namespaces)
+    }
+
+    /// Says something to a zone's writer or to issuance, unless the host is gone since the turn began. What was said is taken
+    /// back when the host goes ([`deleted`](Self::deleted)), after it left the world: so it is said under the world's lock,
+    /// or a turn that is overtaken by the deletion would leave its records for ever.
+    fn on_behalf(&self, input: &HostInput, say: impl FnOnce()) {
+        let world = self.world.lock();
+        if world.hosts.get(&input.key).is_some_and(|entry| entry.uid == input.uid) {
+            say();
+        }
     }
 
     /// Sees to it that the host has a Zone object; says why it has none.
@@ -137,7 +147,7 @@ impl HostController {
         }
     }
 
-    /// A host is gone: its records and Secret follow in time, its certificate is parked.
+    /// A host is gone, and has left the world: its records and Secret follow in time, its certificate is parked.
     pub(crate) fn deleted(&self, key: &ObjectKey, seen: bool) {
         self.workers.remove_host(&key.to_string(), seen);
         self.certificates.release(key);
