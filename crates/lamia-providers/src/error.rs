@@ -14,6 +14,8 @@ pub enum ErrorKind {
     NotFound,
     /// The thing changed between read and write; read again and plan anew.
     Conflict,
+    /// Several things answer to what was asked for, and nothing says which is meant. A person must act.
+    Ambiguous,
     /// The request itself is refused (a bad record, a quota of the zone). Repeating it is useless; bisect or tell a person.
     Invalid,
     /// Too many requests; come back after `retry_after`.
@@ -35,6 +37,7 @@ impl ErrorKind {
             Self::Forbidden => "forbidden",
             Self::NotFound => "not_found",
             Self::Conflict => "conflict",
+            Self::Ambiguous => "ambiguous",
             Self::Invalid => "invalid",
             Self::Throttled => "throttled",
             Self::Unavailable => "unavailable",

@@ -5,6 +5,7 @@
 //! make up for what it hides) is one [`Unit`].
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::{self, Write as _};
 
 use super::admit::Subject;
 use super::draft::Draft;
@@ -57,28 +58,97 @@ pub(super) fn units(draft: &Draft<'_>) -> Vec<Unit> {
     units
 }
 
-/// Packs units into batches of at most `max_changes` changes, in their order. A unit is split only where it alone is
-/// larger than a batch.
-#[must_use]
-pub fn batches(units: &[Unit], max_changes: usize) -> Vec<Vec<Unit>> {
-    let max_changes = max_changes.max(1);
-    let mut batches: Vec<Vec<Unit>> = Vec::new();
-    let mut room = 0;
-    for unit in units {
-        for part in unit.changes.chunks(max_changes) {
-            let part = Unit { subjects: unit.subjects.clone(), changes: part.to_vec() };
-            let size = part.changes.len();
-            match batches.last_mut() {
-                Some(batch) if size <= room => batch.push(part),
-                _ => {
-                    batches.push(vec![part]);
-                    room = max_changes;
-                }
-            }
-            room -= size;
+/// How much one call to a provider takes.
+///
+/// An RRset that changes counts with the records that go and with those that come, as where a change is sent as a deletion
+/// and a creation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchLimits {
+    /// RRset changes.
+    pub changes: usize,
+    /// Records in them.
+    pub records: usize,
+    /// Octets of record data in them, in presentation format.
+    pub octets: usize,
+}
+
+impl BatchLimits {
+    /// Only the number of changes counts.
+    #[must_use]
+    pub const fn changes(changes: usize) -> Self {
+        Self { changes, records: usize::MAX, octets: usize::MAX }
+    }
+
+    /// What these changes take up.
+    #[must_use]
+    pub fn weigh(changes: &[RrsetChange]) -> Self {
+        let values =
+            || changes.iter().flat_map(|change| change.before.iter().chain(&change.after)).flat_map(|it| &it.values);
+        let mut octets = Octets(0);
+        for value in values() {
+            // Counting never fails.
+            let _ = write!(octets, "{value}");
+        }
+        Self { changes: changes.len(), records: values().count(), octets: octets.0 }
+    }
+
+    /// Whether so much fits in one call.
+    #[must_use]
+    pub fn allow(&self, weight: &Self) -> bool {
+        weight.changes <= self.changes && weight.records <= self.records && weight.octets <= self.octets
+    }
+
+    fn plus(self, other: Self) -> Self {
+        Self {
+            changes: self.changes + other.changes,
+            records: self.records + other.records,
+            octets: self.octets + other.octets,
         }
     }
-    batches
+}
+
+/// Counts what is written to it.
+struct Octets(usize);
+
+impl fmt::Write for Octets {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0 += text.len();
+        Ok(())
+    }
+}
+
+/// Packs units into batches within the limits, in their order. A unit is split only where it alone is larger than a batch;
+/// a change that alone is too large is a batch of its own, for the provider to refuse.
+#[must_use]
+pub fn batches(units: &[Unit], limits: &BatchLimits) -> Vec<Vec<Unit>> {
+    let mut batches: Vec<(BatchLimits, Vec<Unit>)> = Vec::new();
+    for part in units.iter().flat_map(|unit| parts(unit, limits)) {
+        let weight = BatchLimits::weigh(&part.changes);
+        match batches.last_mut().map(|(so_far, batch)| (so_far.plus(weight), so_far, batch)) {
+            Some((total, so_far, batch)) if limits.allow(&total) => {
+                *so_far = total;
+                batch.push(part);
+            }
+            _ => batches.push((weight, vec![part])),
+        }
+    }
+    batches.into_iter().map(|(_, batch)| batch).collect()
+}
+
+/// The unit as it is where it fits in one call, else in as few parts as do.
+fn parts(unit: &Unit, limits: &BatchLimits) -> Vec<Unit> {
+    let mut parts: Vec<(BatchLimits, Vec<RrsetChange>)> = Vec::new();
+    for change in &unit.changes {
+        let weight = BatchLimits::weigh(std::slice::from_ref(change));
+        match parts.last_mut().map(|(so_far, part)| (so_far.plus(weight), so_far, part)) {
+            Some((total, so_far, part)) if limits.allow(&total) => {
+                *so_far = total;
+                part.push(change.clone());
+            }
+            _ => parts.push((weight, vec![change.clone()])),
+        }
+    }
+    parts.into_iter().map(|(_, changes)| Unit { subjects: unit.subjects.clone(), changes }).collect()
 }
 
 /// What a change does to its RRset.

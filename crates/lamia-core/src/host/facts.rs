@@ -74,6 +74,11 @@ pub enum Trouble {
         /// What is wrong and what to do.
         hint: String,
     },
+    /// It has several zones for the domain, and nothing says which is meant.
+    Ambiguous {
+        /// What is wrong and what to do.
+        hint: String,
+    },
     /// It refuses the request for what it says.
     Invalid {
         /// What is wrong and what to do.
@@ -101,6 +106,7 @@ impl From<Trouble> for Because<ZoneReason> {
         match trouble {
             Trouble::Unauthorized { hint } => Self::new(ZoneReason::Unauthorized, hint),
             Trouble::Missing { hint } => Self::new(ZoneReason::ZoneMissing, hint),
+            Trouble::Ambiguous { hint } => Self::new(ZoneReason::AmbiguousZone, hint),
             Trouble::Invalid { hint } => Self::new(ZoneReason::Invalid, hint),
             Trouble::Unsupported { hint } => Self::new(ZoneReason::Unsupported, hint),
             Trouble::Throttled { hint } => Self::new(ZoneReason::Throttled, hint),
@@ -113,9 +119,10 @@ impl From<Trouble> for Because<RecordsReason> {
     fn from(trouble: Trouble) -> Self {
         match trouble {
             Trouble::Unauthorized { hint } => Self::new(RecordsReason::Unauthorized, hint),
-            Trouble::Missing { hint } | Trouble::Invalid { hint } | Trouble::Unsupported { hint } => {
-                Self::new(RecordsReason::Refused, hint)
-            }
+            Trouble::Missing { hint }
+            | Trouble::Ambiguous { hint }
+            | Trouble::Invalid { hint }
+            | Trouble::Unsupported { hint } => Self::new(RecordsReason::Refused, hint),
             Trouble::Throttled { hint } => Self::new(RecordsReason::Throttled, hint),
             Trouble::Unavailable { hint } => Self::new(RecordsReason::ProviderError, hint),
         }

@@ -2,7 +2,7 @@
 
 use lamia_api::common::DeletionPolicy;
 use lamia_core::dns::admit::Subject;
-use lamia_core::dns::diff::batches;
+use lamia_core::dns::diff::{BatchLimits, batches};
 use lamia_core::dns::ownership::{Identity, MarkerKind};
 use lamia_core::record::RecordType;
 
@@ -211,7 +211,7 @@ fn the_deletion_policy_is_in_the_marker() {
 fn batches_keep_a_unit_whole_where_they_can() {
     let stage = Stage::new().host("a", "192.0.2.1").host("b", "192.0.2.1 2001:db8::1").host("c", "192.0.2.1");
     let sizes = |max| {
-        let batches = batches(&stage.plan().units, max);
+        let batches = batches(&stage.plan().units, &BatchLimits::changes(max));
         let size = |batch: &Vec<lamia_core::dns::diff::Unit>| batch.iter().map(|unit| unit.changes.len()).collect();
         batches.iter().map(size).collect::<Vec<Vec<usize>>>()
     };
@@ -219,6 +219,20 @@ fn batches_keep_a_unit_whole_where_they_can() {
     assert_eq!(sizes(5), [vec![2, 3], vec![2]]);
     assert_eq!(sizes(3), [vec![2], vec![3], vec![2]]);
     assert_eq!(sizes(1), vec![vec![1]; 7]);
+}
+
+#[test]
+fn batches_keep_to_the_records_and_octets_that_a_call_takes() {
+    let stage = Stage::new().host("a", "192.0.2.1 192.0.2.2").host("b", "192.0.2.1").host("c", "192.0.2.1");
+    let units = stage.plan().units;
+    let all = BatchLimits::weigh(&units.iter().flat_map(|unit| unit.changes.clone()).collect::<Vec<_>>());
+    let marker = marker(&us(), "team/a", &[RecordType::A], MarkerKind::Delete).to_string();
+    assert_eq!(all, BatchLimits { changes: 6, records: 7, octets: 4 * "192.0.2.1".len() + 3 * marker.len() });
+    let sizes = |limits| batches(&units, &limits).iter().map(Vec::len).collect::<Vec<_>>();
+    assert_eq!(sizes(all), [3]);
+    assert_eq!(sizes(BatchLimits { records: 6, ..all }), [2, 1]);
+    assert_eq!(sizes(BatchLimits { octets: all.octets - 1, ..all }), [2, 1]);
+    assert_eq!(sizes(BatchLimits { octets: 1, ..all }), [1; 6], "for the provider to refuse");
 }
 
 #[test]

@@ -58,6 +58,7 @@ pub(crate) fn trouble(kind: ErrorKind, hint: String) -> Trouble {
         ErrorKind::Unauthorized | ErrorKind::Forbidden => Trouble::Unauthorized { hint },
         ErrorKind::Throttled => Trouble::Throttled { hint },
         ErrorKind::NotFound => Trouble::Missing { hint },
+        ErrorKind::Ambiguous => Trouble::Ambiguous { hint },
         ErrorKind::Invalid => Trouble::Invalid { hint },
         ErrorKind::Unsupported => Trouble::Unsupported { hint },
         ErrorKind::Conflict | ErrorKind::Unavailable | ErrorKind::Protocol => Trouble::Unavailable { hint },

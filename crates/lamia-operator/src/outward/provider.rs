@@ -22,6 +22,10 @@ impl DnsProvider for Guarded {
         self.provider.capabilities()
     }
 
+    async fn account(&self) -> Result<Option<String>, ProviderError> {
+        self.outward.dns(self.kind, "ask_account", self.provider.account()).await
+    }
+
     async fn zones(&self) -> Result<Vec<ProviderZone>, ProviderError> {
         self.outward.dns(self.kind, "list_zones", self.provider.zones()).await
     }

@@ -31,12 +31,13 @@ impl Call {
 }
 
 /// The ways a call can end: well, or with one of the kinds of error.
-const RESULTS: [Option<ErrorKind>; 10] = [
+const RESULTS: [Option<ErrorKind>; 11] = [
     None,
     Some(ErrorKind::Unauthorized),
     Some(ErrorKind::Forbidden),
     Some(ErrorKind::NotFound),
     Some(ErrorKind::Conflict),
+    Some(ErrorKind::Ambiguous),
     Some(ErrorKind::Invalid),
     Some(ErrorKind::Throttled),
     Some(ErrorKind::Unavailable),

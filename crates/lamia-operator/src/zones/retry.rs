@@ -37,6 +37,7 @@ fn spread(error: &ProviderError, failures: u32, jitter: f64) -> Duration {
         ErrorKind::Unauthorized
         | ErrorKind::Forbidden
         | ErrorKind::NotFound
+        | ErrorKind::Ambiguous
         | ErrorKind::Invalid
         | ErrorKind::Unsupported => LONGEST,
     }

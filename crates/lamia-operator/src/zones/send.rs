@@ -28,7 +28,7 @@ pub(super) struct Sent {
 
 /// Sends the units, in order.
 pub(super) async fn send(binding: &ZoneBinding, units: &[Unit], shared: &Shared) -> Sent {
-    let mut queue: VecDeque<Vec<Unit>> = batches(units, binding.provider.capabilities().max_changes).into();
+    let mut queue: VecDeque<Vec<Unit>> = batches(units, &binding.provider.capabilities().limits).into();
     let mut sent = Sent::default();
     while let Some(mut batch) = queue.pop_front() {
         let changes: Vec<RrsetChange> = batch.iter().flat_map(|unit| unit.changes.iter().cloned()).collect();

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use lamia_core::dns::diff::BatchLimits;
 use lamia_core::name::Fqdn;
 use lamia_core::record::{RecordType, RecordValue, Rrset, RrsetChange, RrsetKey, TxtData, ZoneRecords};
 
@@ -16,11 +17,16 @@ const MAX_TTL: u32 = 0x7fff_ffff;
 ///
 /// # Errors
 /// [`ErrorKind::Invalid`], naming the first RRset that breaks a rule.
-pub fn changes(apex: &Fqdn, max_changes: usize, changes: &[RrsetChange]) -> Result<(), ProviderError> {
+pub fn changes(apex: &Fqdn, limits: &BatchLimits, changes: &[RrsetChange]) -> Result<(), ProviderError> {
     let refused = |hint: String| ProviderError::new(ErrorKind::Invalid, format!("apply changes to {apex}"), hint);
-    if changes.len() > max_changes {
-        let sent = changes.len();
-        return Err(refused(format!("{sent} changes in one call; this provider takes {max_changes}")));
+    let sent = BatchLimits::weigh(changes);
+    let rules = [
+        (sent.changes, limits.changes, "changes"),
+        (sent.records, limits.records, "records"),
+        (sent.octets, limits.octets, "octets of record data"),
+    ];
+    if let Some((sent, takes, what)) = rules.into_iter().find(|(sent, takes, _)| sent > takes) {
+        return Err(refused(format!("{sent} {what} in one call; this provider takes {takes}")));
     }
     let mut seen = BTreeSet::new();
     for change in changes {
@@ -189,6 +195,8 @@ mod tests {
         Fqdn::parse(text).expect("a name")
     }
 
+    const TEN: BatchLimits = BatchLimits::changes(10);
+
     fn set(text: &str, rtype: RecordType, after: Option<Rrset>) -> RrsetChange {
         RrsetChange { key: RrsetKey::new(name(text), rtype), before: None, after }
     }
@@ -220,7 +228,7 @@ mod tests {
         ];
         for (change, reason) in table {
             let error =
-                changes(&name("example.org"), 10, std::slice::from_ref(&change)).expect_err(&change.key.to_string());
+                changes(&name("example.org"), &TEN, std::slice::from_ref(&change)).expect_err(&change.key.to_string());
             assert_eq!(error.kind, ErrorKind::Invalid);
             assert!(error.hint.contains(reason), "{}: {}", change.key, error.hint);
         }
@@ -230,11 +238,14 @@ mod tests {
     fn too_many_changes_and_a_key_twice_are_refused() {
         let change = set("a.example.org", RecordType::A, Some(address()));
         let twice = [change.clone(), change.clone()];
-        let error = changes(&name("example.org"), 10, &twice).expect_err("twice");
+        let error = changes(&name("example.org"), &TEN, &twice).expect_err("twice");
         assert!(error.hint.contains("twice"), "{}", error.hint);
-        let error = changes(&name("example.org"), 1, &twice).expect_err("too many");
+        let one = BatchLimits::changes(1);
+        let error = changes(&name("example.org"), &one, &twice).expect_err("too many");
         assert!(error.hint.contains("takes 1"), "{}", error.hint);
-        assert!(changes(&name("example.org"), 1, &[change]).is_ok());
+        assert!(changes(&name("example.org"), &one, std::slice::from_ref(&change)).is_ok());
+        let error = changes(&name("example.org"), &BatchLimits { octets: 8, ..one }, &[change]).expect_err("too large");
+        assert!(error.hint.contains("9 octets"), "{}", error.hint);
     }
 
     #[test]

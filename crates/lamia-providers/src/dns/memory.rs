@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use lamia_core::dns::diff::BatchLimits;
 use lamia_core::name::Fqdn;
 use lamia_core::record::{RecordType, RecordValue, Rrset, RrsetChange, RrsetKey, ZoneRecords};
 use tokio::sync::watch;
@@ -27,7 +28,8 @@ const ABLE: Capabilities = Capabilities {
     lists_zones: true,
     atomic_batches: true,
     compares_and_swaps: true,
-    max_changes: 500,
+    limits: BatchLimits::changes(500),
+    max_rrsets: None,
 };
 
 /// DNS zones in memory.
@@ -242,6 +244,10 @@ impl DnsProvider for Memory {
         self.capabilities
     }
 
+    async fn account(&self) -> Result<Option<String>, ProviderError> {
+        Ok(None)
+    }
+
     async fn zones(&self) -> Result<Vec<ProviderZone>, ProviderError> {
         self.call(Operation::Zones, |state| {
             Ok(state.zones.iter().map(|(domain, zone)| self.describe(domain, zone)).collect())
@@ -291,10 +297,10 @@ impl DnsProvider for Memory {
     }
 
     async fn apply(&self, zone: &ZoneId, changes: &[RrsetChange]) -> Result<ChangeTicket, ProviderError> {
-        let max = self.capabilities.max_changes;
+        let limits = self.capabilities.limits;
         self.call(Operation::Apply, |state| {
             let (domain, zone, faults) = find(state, zone, "apply changes")?;
-            check::changes(&domain, max, changes)?;
+            check::changes(&domain, &limits, changes)?;
             if let Some(refused) = changes.iter().find(|change| faults.refuses(&change.key)) {
                 let operation = format!("apply changes to {domain}");
                 let hint = format!("{} is refused, as the test asked", refused.key);

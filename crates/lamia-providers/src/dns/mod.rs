@@ -1,9 +1,12 @@
 //! DNS providers behind one trait. The contract stands on [`DnsProvider`]; `conformance` holds every provider to it.
 
+pub mod budget;
 pub mod check;
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
+#[cfg(feature = "powerdns")]
+mod http;
 pub mod memory;
 #[cfg(feature = "powerdns")]
 pub mod powerdns;
@@ -14,6 +17,7 @@ pub mod rfc2136;
 use std::future::Future;
 
 use async_trait::async_trait;
+use lamia_core::dns::diff::BatchLimits;
 use lamia_core::name::Fqdn;
 use lamia_core::record::{RrsetChange, ZoneRecords};
 
@@ -31,8 +35,10 @@ pub struct Capabilities {
     pub atomic_batches: bool,
     /// `before` of a change is checked by the server itself, not by a read of ours just before the write.
     pub compares_and_swaps: bool,
-    /// The most RRset changes in one call of [`DnsProvider::apply`].
-    pub max_changes: usize,
+    /// The most that one call of [`DnsProvider::apply`] takes.
+    pub limits: BatchLimits,
+    /// The most RRsets that a zone holds, where the provider has such a limit and it is known.
+    pub max_rrsets: Option<usize>,
 }
 
 /// A zone at the provider.
@@ -88,11 +94,16 @@ pub trait DnsProvider: Send + Sync {
     /// What this provider can do.
     fn capabilities(&self) -> Capabilities;
 
+    /// Whose the credential is, in words that a person finds again at the provider (`project acme-dns`, `account 0123`,
+    /// `API token 4f…`); `None` where the provider does not say.
+    async fn account(&self) -> Result<Option<String>, ProviderError>;
+
     /// All zones that the credential sees; those given by name where the provider can't list (`lists_zones`). Their
     /// `name_servers` may be empty where telling them would cost a request each: [`DnsProvider::find_zone`] tells them.
     async fn zones(&self) -> Result<Vec<ProviderZone>, ProviderError>;
 
-    /// The zone of exactly this domain; `None` when the credential sees none.
+    /// The zone of exactly this domain; `None` when the credential sees none. Of a public and a private one the public one;
+    /// `Ambiguous` where two are equal, with the ids of both.
     async fn find_zone(&self, domain: &Fqdn) -> Result<Option<ProviderZone>, ProviderError>;
 
     /// Makes the zone, marked at the provider as made by Lamia; returns the one that exists, if it does.
@@ -105,7 +116,7 @@ pub trait DnsProvider: Send + Sync {
     /// can name (labels with spaces or dots) and what is not served (disabled records); both survive every `apply`.
     async fn records(&self, zone: &ZoneId) -> Result<ZoneRecords, ProviderError>;
 
-    /// Applies the changes, at most [`Capabilities::max_changes`] of them, each RRset at most once.
+    /// Applies the changes, within [`Capabilities::limits`], each RRset at most once.
     async fn apply(&self, zone: &ZoneId, changes: &[RrsetChange]) -> Result<ChangeTicket, ProviderError>;
 
     /// Whether the provider's name servers answer with what the ticket's call applied, as far as the provider knows.

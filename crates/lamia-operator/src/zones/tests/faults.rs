@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use lamia_core::dns::diff::BatchLimits;
 use lamia_core::record::{RecordType, RecordValue, Rrset};
 use lamia_providers::dns::memory::{Fault, Memory, Operation};
 use lamia_providers::dns::{Capabilities, DnsProvider};
@@ -122,7 +123,7 @@ async fn a_wrong_credential_is_looked_at_slowly_and_a_new_one_at_once() {
 #[tokio::test(start_paused = true)]
 async fn a_provider_without_transactions_is_read_again_after_a_failure() {
     let able = Memory::new([]).capabilities();
-    let weak = Capabilities { atomic_batches: false, max_changes: 2, ..able };
+    let weak = Capabilities { atomic_batches: false, limits: BatchLimits::changes(2), ..able };
     let mut bench = Bench::on(Arc::new(Memory::new([]).with_capabilities(weak)));
     bench.workers.sources_complete();
     bench.open(Mode::Active);

@@ -149,7 +149,7 @@ async fn outside(p: &Playground<'_>) -> Result<Outcome, Failure> {
 }
 
 async fn too_many(p: &Playground<'_>) -> Result<Outcome, Failure> {
-    let max = p.provider.capabilities().max_changes;
+    let max = p.provider.capabilities().limits.changes;
     if max > 10_000 {
         return Ok(Outcome::Skipped("the provider takes more than 10,000 changes in a call"));
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
+use lamia_core::dns::diff::{Unit, batches};
 use lamia_core::name::Fqdn;
 use lamia_core::record::{RecordType, Rrset, RrsetChange, RrsetKey, ZoneRecords};
 
@@ -103,8 +104,11 @@ impl<'b> Playground<'b> {
 
     /// Sends the changes in calls that the provider takes, and waits until it says that it is in sync.
     pub(super) async fn apply(&self, changes: &[RrsetChange]) -> Result<(), ProviderError> {
-        for batch in changes.chunks(self.provider.capabilities().max_changes.max(1)) {
-            let ticket = self.provider.apply(&self.zone.id, batch).await?;
+        let units: Vec<Unit> =
+            changes.iter().map(|change| Unit { subjects: BTreeSet::new(), changes: vec![change.clone()] }).collect();
+        for batch in batches(&units, &self.provider.capabilities().limits) {
+            let batch: Vec<RrsetChange> = batch.into_iter().flat_map(|unit| unit.changes).collect();
+            let ticket = self.provider.apply(&self.zone.id, &batch).await?;
             let in_sync = async {
                 let mut tick = tokio::time::interval(Duration::from_millis(200));
                 loop {

@@ -1,6 +1,7 @@
 //! The suite on the memory provider, and the suite on trial: a provider that breaks the contract must not pass.
 
 use async_trait::async_trait;
+use lamia_core::dns::diff::BatchLimits;
 use lamia_core::record::{RrsetChange, RrsetKey, ZoneRecords};
 
 use super::*;
@@ -32,7 +33,8 @@ async fn memory_keeps_the_contract() {
 #[tokio::test]
 async fn memory_keeps_the_contract_with_fewer_abilities() {
     let able = memory().capabilities();
-    let provider = memory().with_capabilities(Capabilities { creates_zones: false, max_changes: 7, ..able });
+    let provider =
+        memory().with_capabilities(Capabilities { creates_zones: false, limits: BatchLimits::changes(7), ..able });
     provider.add_zone(&name("suite.example.org"));
     let report = trial(&provider).await.into_result().expect("no failure");
     assert_eq!(report.skipped(), ["a zone is created, created again, deleted and deleted again"]);
@@ -82,6 +84,9 @@ struct Sinner {
 impl DnsProvider for Sinner {
     fn capabilities(&self) -> Capabilities {
         self.inner.capabilities()
+    }
+    async fn account(&self) -> Result<Option<String>, ProviderError> {
+        self.inner.account().await
     }
     async fn zones(&self) -> Result<Vec<ProviderZone>, ProviderError> {
         self.inner.zones().await

@@ -8,6 +8,7 @@ mod config;
 mod convert;
 
 use async_trait::async_trait;
+use lamia_core::dns::diff::BatchLimits;
 use lamia_core::name::Fqdn;
 use lamia_core::record::{RrsetChange, RrsetKey, ZoneRecords};
 use reqwest::Method;
@@ -18,6 +19,7 @@ pub use config::PowerDnsConfig;
 use self::client::{Client, NOT_POWERDNS};
 use self::convert::{Contents, NewZone, Patch, ZoneBody};
 use super::check::{self, Standing};
+use super::http::to_json;
 use super::{Capabilities, ChangeTicket, DnsProvider, ProviderZone, ZoneId, within_deadline};
 use crate::error::{ErrorKind, ProviderError};
 
@@ -26,7 +28,8 @@ const CAPABILITIES: Capabilities = Capabilities {
     lists_zones: true,
     atomic_batches: true,
     compares_and_swaps: false,
-    max_changes: 2000,
+    limits: BatchLimits::changes(2000),
+    max_rrsets: None,
 };
 
 /// A PowerDNS server, with one API key.
@@ -67,7 +70,7 @@ impl PowerDns {
         let Some(answer) = self.client.get(&operation, &["zones", &dotted], &only_ns).await? else {
             return Ok(None);
         };
-        let body: ZoneBody<'_> = parse(&operation, &answer)?;
+        let body: ZoneBody<'_> = answer.json(&operation, NOT_POWERDNS)?;
         if body.is_secondary() {
             let hint = "this PowerDNS only copies the zone from its primary; point the DNSProvider to the primary";
             return Err(ProviderError::new(ErrorKind::Forbidden, operation, hint));
@@ -88,7 +91,7 @@ impl PowerDns {
         let body = to_json(&operation, &NewZone::new(domain, &self.name_servers))?;
         match self.client.write(&operation, Method::POST, &["zones"], Some(body)).await {
             Ok(Some(answer)) => {
-                let body: ZoneBody<'_> = parse(&operation, &answer)?;
+                let body: ZoneBody<'_> = answer.json(&operation, NOT_POWERDNS)?;
                 body.zone().ok_or_else(|| ProviderError::new(ErrorKind::Protocol, operation, NOT_POWERDNS))
             }
             Ok(None) => Err(no_server(&operation)),
@@ -118,14 +121,14 @@ impl PowerDns {
         let Some(answer) = self.client.get(operation, &["zones", &zone.0], &[]).await? else {
             return Ok(None);
         };
-        let body: ZoneBody<'_> = parse(operation, &answer)?;
+        let body: ZoneBody<'_> = answer.json(operation, NOT_POWERDNS)?;
         Ok(Some(body.contents(wanted)))
     }
 
     async fn change(&self, zone: &ZoneId, changes: &[RrsetChange]) -> Result<(), ProviderError> {
         let operation = format!("apply changes to {}", shown(zone));
         let apex = Fqdn::parse(&zone.0).map_err(|_| no_zone(&operation))?;
-        check::changes(&apex, CAPABILITIES.max_changes, changes)?;
+        check::changes(&apex, &CAPABILITIES.limits, changes)?;
         if changes.is_empty() {
             return Ok(());
         }
@@ -164,21 +167,14 @@ fn no_server(operation: &str) -> ProviderError {
     ProviderError::new(ErrorKind::NotFound, operation, hint)
 }
 
-fn parse<'a, T: serde::Deserialize<'a>>(operation: &str, answer: &'a [u8]) -> Result<T, ProviderError> {
-    serde_json::from_slice(answer)
-        .map_err(|error| ProviderError::new(ErrorKind::Protocol, operation, NOT_POWERDNS).caused_by(error))
-}
-
-fn to_json(operation: &str, body: &impl serde::Serialize) -> Result<Vec<u8>, ProviderError> {
-    serde_json::to_vec(body).map_err(|error| {
-        ProviderError::new(ErrorKind::Protocol, operation, "the request can't be written as JSON").caused_by(error)
-    })
-}
-
 #[async_trait]
 impl DnsProvider for PowerDns {
     fn capabilities(&self) -> Capabilities {
         CAPABILITIES
+    }
+
+    async fn account(&self) -> Result<Option<String>, ProviderError> {
+        Ok(None)
     }
 
     async fn zones(&self) -> Result<Vec<ProviderZone>, ProviderError> {
@@ -186,7 +182,7 @@ impl DnsProvider for PowerDns {
         within_deadline(OPERATION, async {
             let answer = self.client.get(OPERATION, &["zones"], &[]).await?;
             let answer = answer.ok_or_else(|| no_server(OPERATION))?;
-            let bodies: Vec<ZoneBody<'_>> = parse(OPERATION, &answer)?;
+            let bodies: Vec<ZoneBody<'_>> = answer.json(OPERATION, NOT_POWERDNS)?;
             Ok(bodies.iter().filter(|body| !body.is_secondary()).filter_map(ZoneBody::zone).collect())
         })
         .await

@@ -16,6 +16,7 @@ use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use hickory_proto::rr::RecordType as WireType;
+use lamia_core::dns::diff::BatchLimits;
 use lamia_core::name::Fqdn;
 use lamia_core::record::{RecordValue, RrsetChange, ZoneRecords};
 
@@ -32,7 +33,8 @@ const CAPABILITIES: Capabilities = Capabilities {
     lists_zones: false,
     atomic_batches: true,
     compares_and_swaps: true,
-    max_changes: 250,
+    limits: BatchLimits::changes(250),
+    max_rrsets: None,
 };
 
 /// How often a change set in which an alias and other data change places is looked at: Knot ignores the alias while the name
@@ -147,7 +149,7 @@ impl Rfc2136 {
     async fn change(&self, zone: &ZoneId, changes: &[RrsetChange]) -> Result<(), ProviderError> {
         let operation = format!("apply changes to {}", zone.0);
         let apex = apex(&operation, zone)?;
-        check::changes(&apex, CAPABILITIES.max_changes, changes)?;
+        check::changes(&apex, &CAPABILITIES.limits, changes)?;
         if changes.is_empty() {
             return Ok(());
         }
@@ -221,6 +223,10 @@ fn no_zone(operation: &str) -> ProviderError {
 impl DnsProvider for Rfc2136 {
     fn capabilities(&self) -> Capabilities {
         CAPABILITIES
+    }
+
+    async fn account(&self) -> Result<Option<String>, ProviderError> {
+        Ok(None)
     }
 
     async fn zones(&self) -> Result<Vec<ProviderZone>, ProviderError> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use lamia_api::provider::DNSProviderSpec;
+use lamia_core::dns::diff::BatchLimits;
 use lamia_core::host::reason::{Because, ZoneReason};
 use lamia_core::name::Fqdn;
 use lamia_core::record::{RrsetChange, ZoneRecords};
@@ -66,7 +67,7 @@ impl Dns {
         most: usize,
     ) -> Result<ChangeTicket, ProviderError> {
         let (domain, records) = find(state, id, "apply changes")?;
-        check::changes(&domain, self.able.max_changes, changes)?;
+        check::changes(&domain, &BatchLimits::changes(self.able.max_changes), changes)?;
         let (open, after) = check::open_changes(&domain, &records, changes)?;
         if most >= open.len() {
             if !open.is_empty() {
@@ -121,8 +122,13 @@ impl DnsProvider for Dns {
             lists_zones: true,
             atomic_batches: self.able.atomic,
             compares_and_swaps: true,
-            max_changes: self.able.max_changes,
+            limits: BatchLimits::changes(self.able.max_changes),
+            max_rrsets: None,
         }
+    }
+
+    async fn account(&self) -> Result<Option<String>, ProviderError> {
+        Ok(None)
     }
 
     async fn zones(&self) -> Result<Vec<ProviderZone>, ProviderError> {
