@@ -38,7 +38,7 @@ pub struct ZoneSpec {
     /// Whether this object is the one for its domain.
     #[serde(default)]
     pub state: ZoneState,
-    /// A Zone of ours above this one, where Lamia writes the NS records itself. Not built yet.
+    /// A Zone of ours above this one, where Lamia writes the NS records itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent_ref: Option<ZoneRef>,
     /// What the zone is for.
@@ -67,7 +67,7 @@ pub struct ZoneSpec {
     /// The zone's one shared certificate. Not built yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate: Option<ZoneCertificate>,
-    /// Foreign records that Lamia may take over. Not built yet.
+    /// Records of others that Lamia may take over, where a host wants their name. `lamia zone import` finds and writes them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub take_over: Vec<TakeOver>,
@@ -111,7 +111,7 @@ pub enum ZonePurpose {
     /// Hosts and their challenges.
     #[default]
     Hosts,
-    /// Only challenges that other zones point here by CNAME. Not built yet.
+    /// Only challenges that other zones point here by CNAME.
     Challenge,
 }
 
@@ -154,7 +154,7 @@ pub struct ZoneCertificate {
     pub deliver_to: Vec<String>,
 }
 
-/// Foreign records that Lamia may take over. Exactly one of `cluster`, `externalDNSOwner` and `record`.
+/// Records of others that Lamia may take over. Exactly one of `cluster`, `externalDNSOwner` and `record`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("[has(self.cluster), has(self.externalDNSOwner), has(self.record)].filter(x, x).size() == 1").message("give exactly one of cluster, externalDNSOwner and record"))]
@@ -171,7 +171,7 @@ pub struct TakeOver {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub record: Option<String>,
-    /// Its type, with `record`.
+    /// Its type, with `record`: A, AAAA or CNAME.
     #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     pub record_type: Option<String>,

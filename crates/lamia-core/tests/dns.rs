@@ -10,6 +10,8 @@ mod plans;
 mod properties;
 #[path = "dns/stage.rs"]
 mod stage;
+#[path = "dns/takeover.rs"]
+mod takeover;
 #[path = "dns/wildcards.rs"]
 mod wildcards;
 #[path = "dns/withdrawals.rs"]

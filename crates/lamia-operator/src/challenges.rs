@@ -6,18 +6,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 use lamia_api::host_certificate::ChallengeRecord;
-use lamia_core::cert::gate::Fact;
+use lamia_core::cert::gate::{Fact, worst};
 use lamia_core::dns::admit::RefusalReason;
 use lamia_core::dns::wanted::{ChallengeDemand, ChallengeValues};
 use lamia_core::host::reason::{Because, CertificateReason, ConditionReason, Truth};
 use lamia_core::name::Fqdn;
 use lamia_core::zone::NoZone;
 
+use self::follow::follow;
 use crate::clock::Clock;
 use crate::issuance::{ChallengeDns, ChallengePlace, ChallengeState as Wish};
 use crate::world::zone::ZoneEntry;
 use crate::world::{SharedWorld, World};
 use crate::zones::{ChallengeState, ZoneWorkers};
+
+mod follow;
 
 /// Under which name ACME's DNS-01 looks (RFC 8555 §8.4).
 const CHALLENGE_LABEL: &str = "_acme-challenge";
@@ -60,13 +63,18 @@ impl ChallengeDns for Challenges {
             let fact = Fact::fails(since, format!("no zone of Lamia's holds {record}"));
             return ChallengePlace { record, zone_ready: fact.clone(), free: fact.clone(), delegated: fact };
         };
-        let alias = zone.domain.as_ref().and_then(|domain| self.workers.challenge_obstacle(domain, &record));
-        ChallengePlace {
-            zone_ready: fact(zone.facts.ready.as_ref(), zone.since.ready),
-            free: self.free(&record, alias),
-            delegated: fact(zone.facts.delegated.as_ref(), zone.since.delegated),
-            record,
-        }
+        let followed = follow(&world, name, record.clone(), |domain, name| self.workers.alias(domain, name));
+        let (record, passed, free) = match followed {
+            Ok(followed) => (followed.record, followed.passed, self.free(&record, None)),
+            Err(text) => (record.clone(), Vec::new(), self.free(&record, Some(text))),
+        };
+        let last = zone_of(&world, &record).unwrap_or(zone);
+        // Who leads elsewhere must be seen by the CA too.
+        let on_the_way = passed.iter().filter_map(|domain| zone_of(&world, domain));
+        let delegations =
+            on_the_way.chain([last]).map(|zone| fact(zone.facts.delegated.as_ref(), zone.since.delegated));
+        let delegated = worst(delegations).unwrap_or_else(|| Fact::unknown(self.clock.now(), "not looked at yet"));
+        ChallengePlace { zone_ready: fact(last.facts.ready.as_ref(), last.since.ready), free, delegated, record }
     }
 
     fn publish(&self, certificate: &str, records: &[ChallengeRecord]) {
@@ -166,7 +174,7 @@ impl Challenges {
 enum Obstacle {
     /// No zone of Lamia's holds its name.
     NoZone,
-    /// An alias stands there.
+    /// An alias stands there that is not followed.
     Alias,
 }
 
@@ -198,7 +206,7 @@ impl Obstacles {
 /// The Zone that holds a name. Of two objects for one domain, where hosts have to wait for a person, the one that works goes
 /// on answering challenges: certificates are renewed meanwhile.
 fn zone_of<'w>(world: &'w World, name: &Fqdn) -> Option<&'w ZoneEntry> {
-    match lamia_core::zone::zone_of(name, &world.known_zones(), None) {
+    match lamia_core::zone::zone_of(name, &world.all_zones(), None) {
         Ok(zone) => world.zones.get(&zone.name),
         Err(NoZone::Ambiguous { domain, .. }) => {
             let rivals = world.zones.values().filter(|zone| zone.is_active() && zone.domain.as_ref() == Some(&domain));

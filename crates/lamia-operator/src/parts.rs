@@ -180,6 +180,7 @@ impl Parts {
         self.world.lock().hosts.keys().for_each(|key| self.wake.hosts.add(key.clone()));
         self.until(World::is_wanted_known).await;
         tracing::info!("everything that is wanted is known");
+        self.zones.tell_parents();
         self.hosts.workers.sources_complete();
         self.certificates.sources_complete();
         self.hosts.orphaned_since_start();
@@ -209,7 +210,10 @@ impl Parts {
                 let theirs = world.zones.iter().filter(|(_, zone)| zone.domain.as_ref() == Some(&domain));
                 theirs.for_each(|(name, _)| self.wake.zones.add(name.clone()));
             }
-            ZoneEvent::Delegation(_) => {}
+            ZoneEvent::Delegation(child) => {
+                self.zones.schedule.ask_parent(&child);
+                self.wake.zones.add(child);
+            }
         }
     }
 

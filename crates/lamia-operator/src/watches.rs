@@ -46,6 +46,12 @@ impl Wake {
         world.zones.keys().for_each(|name| self.zones.add(name.clone()));
     }
 
+    /// The Zones whose `parentRef` names this one.
+    fn zones_below(&self, world: &World, parent: &str) {
+        let names = |zone: &ZoneEntry| zone.spec.parent_ref.as_ref().is_some_and(|it| it.name == parent);
+        world.zones.iter().filter(|(_, zone)| names(zone)).for_each(|(name, _)| self.zones.add(name.clone()));
+    }
+
     fn hosts_under(&self, world: &World, domain: &Fqdn) {
         world.hosts_under(domain).for_each(|key| self.hosts.add(key.clone()));
     }
@@ -110,11 +116,19 @@ pub(crate) fn zones(world: &SharedWorld, wake: &Wake, now: Timestamp, change: Ch
                 wake.hosts_under(&world, domain);
             }
             world.zones.insert(name.clone(), entry);
+            world.zones_seen_off.remove(&name);
             if is_news {
+                wake.zones_below(&world, &name);
                 wake.zones.add(name);
             }
         }
-        Change::Deleted(object) => zone_gone(&mut world, wake, &key_of(&object).name),
+        Change::Deleted(object) => {
+            let name = key_of(&object).name;
+            if world.zones.contains_key(&name) {
+                world.zones_seen_off.insert(name.clone());
+            }
+            zone_gone(&mut world, wake, &name);
+        }
         Change::Listed(present) => {
             let missing: Vec<String> = world
                 .zones

@@ -17,9 +17,10 @@ use std::fmt;
 
 use super::census::Census;
 use super::ownership::{ADDRESS_TYPES, Marker, Whose, delegation_marker_name, marker_name, whose, whose_by};
+use super::takeover::View;
 use super::wanted::{ChallengeDemand, DelegationDemand, HostDemand, Target, Wanted};
 use crate::name::Fqdn;
-use crate::record::{RecordType, RrsetKey, ZoneRecords};
+use crate::record::{RecordType, RecordValue, RrsetKey, ZoneRecords};
 
 /// Who wants, or no longer wants, a change.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,17 +92,15 @@ pub struct Refusal {
     pub message: String,
 }
 
-/// What to say of an alias that stands where a challenge belongs: no TXT can stand beside it (RFC 1034 §3.6.2), and
-/// whoever follows it, as CAs do, looks elsewhere. Following it ourselves is modelled and not built. `None`: there is none.
+/// The name that this one is an alias of, where it is one. A challenge belongs there: CAs follow aliases (RFC 8555 §8.4), and no TXT
+/// can stand beside one (RFC 1034 §3.6.2).
 #[must_use]
-pub fn challenge_alias(name: &Fqdn, records: &ZoneRecords) -> Option<String> {
-    let alias = records.get(&RrsetKey::new(name.clone(), RecordType::Cname))?;
-    let targets: Vec<String> =
-        alias.values.iter().map(|target| target.to_string().trim_end_matches('.').to_owned()).collect();
-    Some(format!(
-        "{name} is an alias (CNAME) for {}, and this version of Lamia answers challenges only at the name itself; remove the CNAME",
-        targets.join(", ")
-    ))
+pub fn alias(name: &Fqdn, records: &ZoneRecords) -> Option<Fqdn> {
+    let rrset = records.get(&RrsetKey::new(name.clone(), RecordType::Cname))?;
+    rrset.values.iter().find_map(|value| match value {
+        RecordValue::Cname(target) => Some(target.clone()),
+        _ => None,
+    })
 }
 
 /// What is wrong with one demand: reason and message.
@@ -133,9 +132,9 @@ pub(super) struct Admission<'a> {
 }
 
 impl<'a> Admission<'a> {
-    pub(super) fn of(wanted: &'a Wanted, census: &Census, actual: &ZoneRecords) -> Self {
+    pub(super) fn of(wanted: &'a Wanted, census: &Census, view: &View<'_>) -> Self {
         let mut admission = Self::default();
-        let judge = Judge { wanted, census, actual };
+        let judge = Judge { wanted, census, actual: &view.records, unexpected: &view.unexpected };
         let holders = judge.holders();
         for (source, demand) in &wanted.hosts {
             match judge.host(source, demand, &holders) {
@@ -181,6 +180,8 @@ struct Judge<'a, 'b> {
     wanted: &'a Wanted,
     census: &'b Census,
     actual: &'b ZoneRecords,
+    /// Names whose records are not as `takeOver` expects them.
+    unexpected: &'b BTreeMap<Fqdn, RecordType>,
 }
 
 impl<'a> Judge<'a, '_> {
@@ -233,7 +234,15 @@ impl<'a> Judge<'a, '_> {
     fn challenge(&self, name: &Fqdn) -> Result<(), Objection> {
         self.inside(name)?;
         self.not_cut_off(name)?;
-        challenge_alias(name, self.actual).map_or(Ok(()), |text| Err((RefusalReason::ForeignRecord, text)))
+        // The place of the challenge was chosen before; somebody has made it an alias since, and it is chosen anew.
+        match alias(name, self.actual) {
+            None => Ok(()),
+            Some(target) => {
+                let text =
+                    format!("{name} has become an alias (CNAME) for {target}, where the challenge is answered next");
+                Err((RefusalReason::ForeignRecord, text))
+            }
+        }
     }
 
     fn delegation(&self, demand: &'a DelegationDemand) -> Result<AdmittedDelegation<'a>, Objection> {
@@ -302,10 +311,18 @@ impl<'a> Judge<'a, '_> {
         let mut standing = standing.take_while(|key| key.name == *name).map(|key| key.rtype);
         match standing.find(|rtype| excludes(*rtype) && !ours(*rtype)) {
             None => Ok(()),
+            Some(_) if self.unexpected.contains_key(name) => Err((
+                RefusalReason::ForeignRecord,
+                format!(
+                    "the {} record at {name} is not as the Zone's takeOver expects it: somebody changed it; look at it, and correct \
+                     `expected`",
+                    self.unexpected[name]
+                ),
+            )),
             Some(rtype) if ADDRESS_TYPES.contains(&rtype) => Err((
                 RefusalReason::ForeignRecord,
                 format!(
-                    "{} {rtype} record that is not Lamia's stands at {name}; remove it, or use another host",
+                    "{} {rtype} record that is not Lamia's stands at {name}; remove it, let the Zone take it over (takeOver), or use another host",
                     article(rtype)
                 ),
             )),
@@ -328,7 +345,9 @@ fn article(rtype: RecordType) -> &'static str {
 fn other_lamia(name: &Fqdn, cluster: &str) -> Objection {
     (
         RefusalReason::ForeignRecord,
-        format!("the cluster {cluster} holds {name} with a Lamia of its own; withdraw the host there, or use another"),
+        format!(
+            "the cluster {cluster} holds {name} with a Lamia of its own; withdraw the host there, let the Zone take it over (takeOver), or use another"
+        ),
     )
 }
 
@@ -341,7 +360,12 @@ fn duplicate(install: &str) -> Objection {
 
 fn external_dns(name: &Fqdn, owner: Option<&str>) -> Objection {
     let who = owner.map_or_else(|| "external-dns".to_owned(), |owner| format!("external-dns (owner {owner})"));
-    (RefusalReason::ForeignRecord, format!("{who} holds {name}; take the host out of its sources, or use another"))
+    (
+        RefusalReason::ForeignRecord,
+        format!(
+            "{who} holds {name}; take the host out of its sources, let the Zone take it over (takeOver), or use another"
+        ),
+    )
 }
 
 fn cut_off(name: &Fqdn, cut: &Fqdn, rtype: RecordType) -> Objection {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::admit::{Admission, AdmittedDelegation, AdmittedHost, Subject};
 use super::census::Census;
 use super::ownership::{self, Identity, Marker, MarkerKind, delegation_marker_name, marker_name};
+use super::takeover::View;
 use super::wanted::{Target, Wanted};
 use crate::name::Fqdn;
 use crate::record::{RecordType, RecordValue, Rrset, RrsetKey, Values, ZoneRecords};
@@ -30,6 +31,8 @@ pub(super) struct Entry {
 pub(super) struct Draft<'a> {
     pub(super) actual: &'a ZoneRecords,
     pub(super) entries: BTreeMap<RrsetKey, Entry>,
+    /// The same zone, with what is taken over marked as ours.
+    view: &'a View<'a>,
     identity: &'a Identity,
 }
 
@@ -40,9 +43,9 @@ impl<'a> Draft<'a> {
         census: &Census,
         admission: &Admission<'_>,
         due: &BTreeSet<Fqdn>,
-        actual: &'a ZoneRecords,
+        (actual, view): (&'a ZoneRecords, &'a View<'a>),
     ) -> Self {
-        let mut draft = Self { actual, entries: BTreeMap::new(), identity: &wanted.identity };
+        let mut draft = Self { actual, entries: BTreeMap::new(), view, identity: &wanted.identity };
         for (source, host) in &admission.hosts {
             draft.put_host(source, host);
         }
@@ -105,7 +108,7 @@ impl<'a> Draft<'a> {
             self.set(key, Some(rrset), root, subject);
         }
         let key = RrsetKey::new(marker_at.clone(), RecordType::Txt);
-        let after = with_marker(self.actual.get(&key), new.as_ref(), self.identity);
+        let after = with_marker(self.view.records.get(&key), new.as_ref(), self.identity);
         self.set(key, after, root, subject);
     }
 
@@ -124,14 +127,11 @@ impl<'a> Draft<'a> {
         // A host with no address at all has nothing to mark.
         let new = (!rrsets.is_empty()).then_some(new);
         let markers = (host.marker.as_ref(), new);
-        self.put_marked(
-            &demand.name,
-            &demand.name,
-            rrsets,
-            &host.marker_at,
-            markers,
-            &Subject::Host(source.to_owned()),
-        );
+        let subject = Subject::Host(source.to_owned());
+        self.put_marked(&demand.name, &demand.name, rrsets, &host.marker_at, markers, &subject);
+        for (key, left) in self.view.released.get(&demand.name).into_iter().flatten() {
+            self.set(key.clone(), left.clone(), &demand.name, &subject);
+        }
     }
 
     fn put_delegation(&mut self, source: &str, delegation: &AdmittedDelegation<'_>) {

@@ -1,8 +1,9 @@
 //! What a zone should hold, what it holds, whose it is, and the way from the one to the other.
 //!
 //! ```text
-//! wanted ─┬─► census     what stands there, sorted by whose it is (ownership: the markers)
+//! wanted ─┬─► takeover   the zone as if what may be taken over were ours already
 //! actual ─┘     │
+//!               ├─► census    what stands there, sorted by whose it is (ownership: the markers)
 //!               ├─► admit     which demands may be planned, and why the others may not
 //!               ├─► safety    which owned names that nobody wants may go now
 //!               ▼
@@ -22,6 +23,7 @@ pub mod plan;
 mod print;
 pub mod safety;
 mod shadow;
+pub mod takeover;
 pub mod wanted;
 
 pub use draft::{CHALLENGE_TTL, MARKER_TTL};

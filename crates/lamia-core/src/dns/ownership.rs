@@ -319,16 +319,20 @@ fn unmarked(name: &Fqdn, actual: &ZoneRecords) -> Whose {
 /// Whether external-dns marks the name as its own, and by which owner id: a TXT `heritage=external-dns,…` at the name
 /// itself (its older format) or at `<type>-<name>` (its newer one).
 fn external_dns_owner(name: &Fqdn, actual: &ZoneRecords) -> Option<Option<String>> {
-    let plain = std::iter::once(name.clone());
-    let typed = ["a", "aaaa", "cname", "ns"].into_iter();
-    let typed = typed.filter_map(|rtype| Fqdn::parse(&format!("{rtype}-{name}")).ok());
-    let keys = plain.chain(typed).map(|at| RrsetKey::new(at, RecordType::Txt));
-    let texts = keys.filter_map(|key| actual.get(&key)).flat_map(|rrset| &rrset.values);
+    let texts = external_dns_marks(name).filter_map(|key| actual.get(&key).map(|rrset| &rrset.values)).flatten();
     texts.filter_map(heritage).next()
 }
 
+/// Where external-dns' marks for a name stand.
+pub(super) fn external_dns_marks(name: &Fqdn) -> impl Iterator<Item = RrsetKey> {
+    let plain = std::iter::once(name.clone());
+    let typed = ["a", "aaaa", "cname", "ns"].into_iter();
+    let typed = typed.filter_map(move |rtype| Fqdn::parse(&format!("{rtype}-{name}")).ok());
+    plain.chain(typed).map(|at| RrsetKey::new(at, RecordType::Txt))
+}
+
 /// The owner id in an external-dns TXT value; the outer `None` when it is no such value.
-fn heritage(value: &RecordValue) -> Option<Option<String>> {
+pub(super) fn heritage(value: &RecordValue) -> Option<Option<String>> {
     let RecordValue::Txt(data) = value else {
         return None;
     };

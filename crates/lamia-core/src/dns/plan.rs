@@ -8,6 +8,7 @@
 //! | yes | the same | yes | nothing |
 //! | yes | something else | yes | `~` what differs |
 //! | yes | anything in its way | no | refused, and who stands there; the others carry on |
+//! | yes | anything in its way | no, but `takeOver` names it | `~` as if it were ours, the old owner's marks gone with it |
 //! | no | anything | yes, `d=delete` | `-` records and marker, when `safety` says so |
 //! | no | anything | yes, `d=retain` | nothing |
 //! | no | anything | yes, `d=copy` | `-` once no record of ours below needs the copy |
@@ -26,6 +27,7 @@ use super::draft::Draft;
 use super::ownership::MarkerKind;
 use super::safety::{self, Fate, Held, Memory, Situation, Verdict};
 use super::shadow::Shadows;
+use super::takeover::View;
 use super::wanted::Wanted;
 use crate::name::Fqdn;
 use crate::record::{RrsetChange, ZoneRecords};
@@ -73,16 +75,17 @@ impl ZonePlan {
 /// Plans a zone.
 #[must_use]
 pub fn plan(wanted: &Wanted, actual: &ZoneRecords, memory: &Memory, now: Timestamp) -> ZonePlan {
-    let census = Census::take(wanted, actual);
+    let view = View::of(wanted, actual);
+    let census = Census::take(wanted, &view.records);
     let unwanted = Unwanted::of(wanted, &census);
     let verdict = safety::judge(&wanted.zone, &unwanted.situation(wanted, &census), &wanted.rules, memory, now);
     let due = due(&verdict);
-    let mut admission = Admission::of(wanted, &census, actual);
-    let draft = draft(wanted, &census, &mut admission, &due, actual);
+    let mut admission = Admission::of(wanted, &census, &view);
+    let draft = draft(wanted, &census, &mut admission, &due, (actual, &view));
     ZonePlan {
         zone: wanted.zone.clone(),
         units: diff::units(&draft),
-        observed: observed(wanted, &census, &admission, actual),
+        observed: observed(wanted, &census, &admission, (actual, &view)),
         refusals: admission.refusals,
         withdrawals: verdict.fates,
         held: verdict.held,
@@ -100,10 +103,10 @@ fn draft<'a>(
     census: &Census,
     admission: &mut Admission<'_>,
     due: &BTreeSet<Fqdn>,
-    actual: &'a ZoneRecords,
+    zone: (&'a ZoneRecords, &'a View<'a>),
 ) -> Draft<'a> {
     loop {
-        let mut draft = Draft::of(wanted, census, admission, due, actual);
+        let mut draft = Draft::of(wanted, census, admission, due, zone);
         let Some(shadows) = Shadows::of(wanted, census, &draft) else { return draft };
         let refusals = shadows.refusals(admission);
         if refusals.is_empty() {
@@ -116,14 +119,19 @@ fn draft<'a>(
 }
 
 /// What the hosts that are only observed would change, each by itself.
-fn observed(wanted: &Wanted, census: &Census, admission: &Admission<'_>, actual: &ZoneRecords) -> Vec<Unit> {
+fn observed<'a>(
+    wanted: &Wanted,
+    census: &Census,
+    admission: &Admission<'_>,
+    zone: (&'a ZoneRecords, &'a View<'a>),
+) -> Vec<Unit> {
     let hosts = admission.hosts.iter().filter(|(_, host)| host.demand.observe);
     let units = hosts.flat_map(|(source, host)| {
         let demand = super::wanted::HostDemand { observe: false, ..host.demand.clone() };
         let alone = super::admit::AdmittedHost { demand: &demand, ..host.clone() };
         let subjects = [(*source, alone)].into();
         let only = Admission { hosts: subjects, ..Admission::default() };
-        diff::units(&Draft::of(wanted, census, &only, &BTreeSet::new(), actual))
+        diff::units(&Draft::of(wanted, census, &only, &BTreeSet::new(), zone))
     });
     units.collect()
 }

@@ -10,6 +10,7 @@ use lamia_api::common::DeletionPolicy;
 
 use super::ownership::{Identity, MarkerKind, OwnerHash};
 use super::safety::SafetyRules;
+use super::takeover::TakeOver;
 use crate::name::Fqdn;
 use crate::record::{RecordType, RecordValue, Rrset, RrsetKey};
 
@@ -30,6 +31,8 @@ pub struct Wanted {
     pub complete: bool,
     /// What may be withdrawn, and when.
     pub rules: SafetyRules,
+    /// What may be taken over from others.
+    pub take_over: Vec<TakeOver>,
 }
 
 impl Wanted {
@@ -44,6 +47,7 @@ impl Wanted {
             delegations: BTreeMap::new(),
             complete: false,
             rules,
+            take_over: Vec::new(),
         }
     }
 }

@@ -9,6 +9,7 @@
 //! | `*.something` | `allow: [Wildcard]` too |
 //! | the zone's own name | `allow: [Apex]` too |
 //! | `dns.target` | `allow: [Target]` too, and the target in `targets` |
+//! | challenges of other zones' hosts, which lead here by alias | `allow: [Challenge]` too ([`may_answer`]) |
 //! | one host more | fewer than `maxHosts` of the namespace in the zone, where the grant has it |
 //!
 //! A refusal says what the nearest grant lacks and where it can be given; it never tells what other namespaces have.
@@ -92,6 +93,18 @@ pub fn check(applicant: &Applicant<'_>, grants: &Grants<'_>) -> Result<Granted, 
         }
     }
     granted.ok_or_else(|| refuse(applicant, grants, &nearest))
+}
+
+/// Whether a namespace may have challenges of its hosts, which are aliases, answered at `name` in a zone with these grants.
+#[must_use]
+pub fn may_answer(namespace: Namespace<'_>, name: &Fqdn, grants: &[Grant]) -> bool {
+    let covers = |grant: &Grant| {
+        let under = |text: &String| Fqdn::parse(text).is_ok_and(|suffix| name.is_under(&suffix));
+        (grant.hosts.is_empty() && grant.suffixes.is_empty()) || grant.suffixes.iter().any(under)
+    };
+    grants.iter().any(|grant| {
+        grant.allow.contains(&Permission::Challenge) && selects(&grant.namespaces, namespace) && covers(grant)
+    })
 }
 
 /// The rule for a zone without grants.

@@ -4,13 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lamia_core::cert::gate::{Gate, GateFacts, gate};
+use lamia_core::host::ObjectKey;
 use lamia_core::record::{RecordType, RecordValue, Rrset, RrsetKey};
 use lamia_providers::dns::memory::Memory;
 use serde_json::json;
 use tokio::sync::mpsc;
 
+use super::follow::follow;
 use super::*;
 use crate::clock::TestClock;
+use crate::world::host::HostEntry;
 use crate::zones::{Mode, ZoneBinding, ZoneEvent, prompt_workers};
 
 fn name(text: &str) -> Fqdn {
@@ -35,10 +38,21 @@ impl Bench {
 
     /// A Zone object of this domain.
     fn zone(&self, domain: &str) {
-        let zone = json!({
+        self.zone_with(domain, json!({}));
+    }
+
+    fn zone_of_purpose(&self, domain: &str, purpose: &str) {
+        self.zone_with(domain, json!({"purpose": purpose}));
+    }
+
+    fn zone_with(&self, domain: &str, spec: serde_json::Value) {
+        let mut zone = json!({
             "apiVersion": "lamia.dev/v1alpha1", "kind": "Zone", "metadata": {"name": domain, "generation": 1},
             "spec": {"domain": domain, "providerRef": {"name": "memory"}},
         });
+        for (field, value) in spec.as_object().expect("fields") {
+            zone["spec"][field] = value.clone();
+        }
         let zone = serde_json::from_value(zone).expect("a Zone");
         self.world.lock().zones.insert(domain.to_owned(), ZoneEntry::of(&zone, None, self.clock.now()));
     }
@@ -90,7 +104,7 @@ async fn a_zone_that_comes_and_goes_begins_anew_and_what_nobody_asks_for_is_forg
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_alias_in_the_challenges_place_is_told_with_where_it_leads() {
+async fn an_alias_in_the_challenges_place_is_told_or_followed_where_that_is_allowed() {
     let mut bench = Bench::new();
     bench.zone("example.org");
     let provider = Arc::new(Memory::new([name("ns1.example.com")]));
@@ -107,19 +121,66 @@ async fn an_alias_in_the_challenges_place_is_told_with_where_it_leads() {
         provider,
         name_servers: Vec::new(),
         mode: Mode::Active,
+        take_over: Vec::new(),
     });
     while bench.workers.content(&domain).is_none() {
         bench.events.recv().await.expect("the workers live");
     }
     let free = bench.challenges.place(&name("shop.example.org")).free;
     assert_eq!(free.truth, Truth::False);
-    assert_eq!(
-        free.message,
-        "_acme-challenge.shop.example.org is an alias (CNAME) for shop.acme.example.net, and this version of Lamia \
-         answers challenges only at the name itself; remove the CNAME"
-    );
+    assert!(free.message.contains("which no zone of Lamia's holds"), "{}", free.message);
     let since = free.since;
     bench.clock.set_forward(Duration::from_secs(60));
     assert_eq!(bench.challenges.place(&name("shop.example.org")).free.since, since);
     assert_eq!(bench.challenges.place(&name("other.example.org")).free.truth, Truth::True);
+
+    bench.zone_of_purpose("acme.example.net", "Challenge");
+    let place = bench.challenges.place(&name("shop.example.org"));
+    assert_eq!((place.record.as_str(), place.free.truth), ("shop.acme.example.net", Truth::True));
+}
+
+/// A host of a namespace.
+fn host(bench: &Bench, namespace: &str, host: &str) {
+    let object = json!({
+        "apiVersion": "lamia.dev/v1alpha1", "kind": "SecuredHost",
+        "metadata": {"name": "shop", "namespace": namespace, "uid": "u"}, "spec": {"host": host},
+    });
+    let (key, object) = (ObjectKey::new(namespace, "shop"), serde_json::from_value(object).expect("a SecuredHost"));
+    bench.world.lock().hosts.insert(key.clone(), HostEntry::of(&key, &object, None));
+}
+
+#[test]
+fn aliases_are_followed_only_where_the_zone_they_lead_to_allows_it() {
+    const BASE: &str = "shop.example.org";
+    let granted = json!([{"namespaces": {"names": ["team"]}, "allow": ["Challenge"]}]);
+    let elsewhere =
+        json!([{"namespaces": {"names": ["team"]}, "allow": ["Challenge"], "suffixes": ["other.example.net"]}]);
+    let plain = json!([{"namespaces": {"all": true}, "allow": ["Wildcard"]}]);
+    let table = [
+        ("_acme-challenge.x.example.net", granted.clone(), &["team"][..], None),
+        ("_acme-challenge.x.example.net", granted.clone(), &["team", "stranger"], Some("grant Challenge")),
+        ("_acme-challenge.x.example.net", granted.clone(), &[], Some("grant Challenge")),
+        ("_acme-challenge.x.example.net", elsewhere, &["team"], Some("grant Challenge")),
+        ("_acme-challenge.x.example.net", plain, &["team"], Some("grant Challenge")),
+        ("_acme-challenge.x.example.net", json!([]), &["team"], Some("grant Challenge")),
+        ("www.example.net", granted.clone(), &["team"], Some("begins with _acme-challenge")),
+        ("_acme-challenge.x.nobody.net", granted.clone(), &["team"], Some("no zone of Lamia's")),
+        ("_acme-challenge.shop.example.org", granted, &["team"], Some("have no end")),
+    ];
+    for (target, grants, namespaces, refusal) in table {
+        let bench = Bench::new();
+        bench.zone_with("example.org", json!({"grants": [{"namespaces": {"all": true}, "allow": ["Challenge"]}]}));
+        bench.zone_with("example.net", json!({"grants": grants}));
+        namespaces.iter().for_each(|namespace| host(&bench, namespace, &format!("*.{BASE}")));
+        let record = name(&format!("_acme-challenge.{BASE}"));
+        let alias = |_: &Fqdn, at: &Fqdn| (*at == record).then(|| name(target));
+        let followed = follow(&bench.world.lock(), &name(BASE), record.clone(), alias);
+        match (followed, refusal) {
+            (Ok(followed), None) => {
+                assert_eq!((followed.record.as_str(), followed.passed), (target, vec![name("example.org")]));
+            }
+            (Err(text), Some(words)) => assert!(text.contains(words), "{target} {namespaces:?}: {text}"),
+            (followed, _) => panic!("{target} {namespaces:?}: {:?}", followed.map(|it| it.record)),
+        }
+    }
 }

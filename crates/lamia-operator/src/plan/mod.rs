@@ -27,8 +27,12 @@ mod read;
 mod steps;
 mod zones;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use kube::Client;
+use lamia_core::dns::ownership::Identity;
 use lamia_core::dns::plan::ZonePlan;
+use lamia_core::dns::takeover::TakeOver;
 use lamia_core::host::ObjectKey;
 use lamia_core::host::plan::HostPlan;
 use lamia_core::name::Fqdn;
@@ -180,6 +184,43 @@ impl Forecast {
 /// # Errors
 /// [`PlanError`]: what must be read can't be.
 pub async fn plan(config: &Config, client: &Client) -> Result<Forecast, PlanError> {
+    let Looked { identity, mut cluster, made, found, planned } = look(config, client).await?;
+    let zones = zones::forecasts(&identity, &cluster, &made, found, &planned);
+    let hosts = steps::forecasts(&identity, client, &mut cluster, planned).await;
+    Ok(Forecast { zones, hosts, notes: cluster.notes })
+}
+
+/// What a Zone would have to be allowed to take over from others, for its hosts to have their names.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Import {
+    /// The rules that are missing in `spec.takeOver`.
+    pub rules: Vec<lamia_api::zone::TakeOver>,
+    /// What would change with them; prints for people.
+    pub plan: ZonePlan,
+}
+
+/// Looks for what the hosts of a Zone (by the object's name) want and others have. `None` when the zone's records can't be read:
+/// [`plan`] says why.
+///
+/// # Errors
+/// [`PlanError`]: what must be read can't be.
+pub async fn import(config: &Config, client: &Client, zone: &str) -> Result<Option<Import>, PlanError> {
+    let Looked { identity, cluster, found, planned, .. } = look(config, client).await?;
+    let found = found.get(zone).and_then(|found| zones::import(&identity, &cluster, zone, found, &planned));
+    Ok(found.map(|(rules, plan)| Import { rules: rules.iter().map(TakeOver::written).collect(), plan }))
+}
+
+/// What everything else is told from.
+struct Looked {
+    identity: Identity,
+    cluster: read::Cluster,
+    /// Zone objects that would be made.
+    made: BTreeSet<String>,
+    found: BTreeMap<String, zones::Found>,
+    planned: Vec<Planned>,
+}
+
+async fn look(config: &Config, client: &Client) -> Result<Looked, PlanError> {
     lamia_providers::endpoint::install_ring();
     let identity = identity::read(client.clone(), &config.namespace, config.cluster_id.as_deref()).await?;
     let mut cluster = read::cluster(config, client).await?;
@@ -187,9 +228,7 @@ pub async fn plan(config: &Config, client: &Client) -> Result<Forecast, PlanErro
     let made = hosts::house(&mut cluster.world);
     let found = zones::look_at_zones(&cluster.world).await;
     let planned = hosts::plan(config, &identity, &mut cluster.world, &found);
-    let zones = zones::forecasts(&identity, &cluster, &made, found, &planned);
-    let hosts = steps::forecasts(&identity, client, &mut cluster, planned).await;
-    Ok(Forecast { zones, hosts, notes: cluster.notes })
+    Ok(Looked { identity, cluster, made, found, planned })
 }
 
 /// A host, as it was planned.

@@ -11,7 +11,8 @@ use lamia_core::dns::diff::{Unit, Verb, verb};
 use lamia_core::dns::ownership::Identity;
 use lamia_core::dns::plan::{ZonePlan, plan};
 use lamia_core::dns::safety::{Memory, SafetyRules};
-use lamia_core::dns::wanted::{ChallengeDemand, Wanted};
+use lamia_core::dns::takeover::{TakeOver, missing};
+use lamia_core::dns::wanted::{ChallengeDemand, DelegationDemand, Wanted};
 use lamia_core::name::Fqdn;
 use lamia_core::record::{Rrset, RrsetChange, ZoneRecords};
 use lamia_providers::dns::DnsProvider;
@@ -22,6 +23,7 @@ use crate::config::Config;
 use crate::controllers::provider::connect;
 use crate::controllers::zone::find::there;
 use crate::controllers::zone::judge::{Judgement, judge, subject};
+use crate::controllers::zone::parent::delegation;
 use crate::controllers::zone_reason;
 use crate::outside::BuiltIn;
 use crate::world::World;
@@ -99,8 +101,7 @@ pub(super) fn forecasts(
     let (world, now) = (&cluster.world, cluster.now);
     let told = |(name, found): (String, Found)| {
         let entry = world.zones.get(&name)?;
-        let mut wanted = wanted(identity, entry.domain.as_ref()?, planned);
-        wanted.challenges = challenges(cluster, &wanted.zone);
+        let wanted = wanted(identity, cluster, (&name, entry), planned)?;
         Some(forecast(&name, entry, made.contains(&name), found, &wanted, now))
     };
     let mut zones: Vec<ZoneForecast> = found.into_iter().filter_map(told).collect();
@@ -108,13 +109,47 @@ pub(super) fn forecasts(
     zones
 }
 
-/// What the hosts want in a zone. Every source has spoken: all hosts are known.
-fn wanted(identity: &Identity, domain: &Fqdn, planned: &[Planned]) -> Wanted {
+/// What is wanted in a zone. Every source has spoken: all objects are known. `None` for a Zone whose domain is no name.
+fn wanted(
+    identity: &Identity,
+    cluster: &Cluster,
+    (name, entry): (&str, &ZoneEntry),
+    planned: &[Planned],
+) -> Option<Wanted> {
+    let domain = entry.domain.as_ref()?;
     let mut wanted = Wanted::nothing(domain.clone(), identity.clone(), SafetyRules::default());
     let here = planned.iter().filter(|host| host.zone.as_ref() == Some(domain));
     wanted.hosts = here.filter_map(|host| Some((host.key.to_string(), host.demand.clone()?))).collect();
+    wanted.challenges = challenges(cluster, domain);
+    wanted.delegations = delegations(&cluster.world, name);
+    wanted.take_over = entry.take_over.clone().unwrap_or_default();
     wanted.complete = true;
-    wanted
+    Some(wanted)
+}
+
+/// What the Zones below this one want in it, with the name servers that they were last known to have.
+fn delegations(world: &World, parent: &str) -> BTreeMap<String, DelegationDemand> {
+    let names = |zone: &ZoneEntry| zone.spec.parent_ref.as_ref().is_some_and(|it| it.name == parent);
+    let children = world.zones.iter().filter(|(_, zone)| names(zone));
+    children.filter_map(|(name, zone)| Some((name.clone(), delegation(name, zone, &zone.facts)?))).collect()
+}
+
+/// The rules that are missing for the hosts of a Zone to have their names, and what would change with them. `None` when the Zone's
+/// records can't be read; why is in its forecast.
+pub(super) fn import(
+    identity: &Identity,
+    cluster: &Cluster,
+    name: &str,
+    found: &Found,
+    planned: &[Planned],
+) -> Option<(Vec<TakeOver>, ZonePlan)> {
+    let Found::There(records) = found else { return None };
+    let entry = cluster.world.zones.get(name)?;
+    let mut wanted = wanted(identity, cluster, (name, entry), planned)?;
+    let rules = missing(&wanted, records);
+    wanted.take_over.extend(rules.iter().cloned());
+    let memory = Memory { confirmed: entry.confirmed.clone(), ..Memory::default() };
+    Some((rules, plan(&wanted, records, &memory, cluster.now)))
 }
 
 /// The values of orders under way: they are issuance's, and what they need beside them stays.

@@ -10,10 +10,11 @@ pub(crate) mod host;
 pub(crate) mod provider;
 pub(crate) mod zone;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lamia_api::issuer::ACMEIssuerSpec;
+use lamia_api::zone::ZonePurpose;
 use lamia_core::gateway::view::ReferenceGrant;
 use lamia_core::host::ObjectKey;
 use lamia_core::host::address::GatewayService;
@@ -82,6 +83,8 @@ pub(crate) struct World {
     pub claims: Claims,
     /// Zone objects, by name.
     pub zones: BTreeMap<String, ZoneEntry>,
+    /// Zone objects whose deletion was seen, until their controller has had its last turn for them.
+    pub zones_seen_off: BTreeSet<String>,
     /// DNSProvider objects, by name.
     pub providers: BTreeMap<String, ProviderEntry>,
     /// What ACMEIssuers say, by name.
@@ -140,9 +143,18 @@ impl World {
         self.issuers.iter().find(|(_, spec)| spec.default).map(|(name, _)| name.as_str())
     }
 
-    /// The active Zone objects, as the core chooses among them.
+    /// The active Zone objects for hosts, as the core chooses among them.
     pub(crate) fn known_zones(&self) -> Vec<KnownZone> {
-        let active = self.zones.iter().filter(|(_, zone)| zone.is_active());
+        self.zones_of(|zone| zone.spec.purpose == ZonePurpose::Hosts)
+    }
+
+    /// The same, and those for challenges alone.
+    pub(crate) fn all_zones(&self) -> Vec<KnownZone> {
+        self.zones_of(|_| true)
+    }
+
+    fn zones_of(&self, wanted: impl Fn(&ZoneEntry) -> bool) -> Vec<KnownZone> {
+        let active = self.zones.iter().filter(|(_, zone)| zone.is_active() && wanted(zone));
         active
             .filter_map(|(name, zone)| {
                 Some(KnownZone { name: name.clone(), domain: zone.domain.clone()?, public: true })

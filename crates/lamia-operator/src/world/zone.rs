@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use lamia_api::meta::{ANNOTATION_CONFIRM, ANNOTATION_UNUSED, FINALIZER_ZONE, LABEL_MANAGED_BY, MANAGED_BY_VALUE};
 use lamia_api::zone::{DelegationStatus, Zone, ZoneSpec, ZoneState, ZoneStatus};
+use lamia_core::dns::takeover::TakeOver;
 use lamia_core::host::reason::{Because, ConditionReason, DelegatedReason, Truth, ZoneReason};
 use lamia_core::name::Fqdn;
 
@@ -33,6 +34,8 @@ pub(crate) struct ZoneEntry {
     pub spec: Arc<ZoneSpec>,
     /// The apex; `None` if the spec's domain is no name.
     pub domain: Option<Fqdn>,
+    /// What may be taken over from others; or which rule can't be read, and why.
+    pub take_over: Result<Vec<TakeOver>, String>,
     /// Its status as last seen in the cluster.
     pub status: Arc<ZoneStatus>,
     /// What was found; taken over from the last status at start, until it is looked at again.
@@ -86,6 +89,7 @@ impl ZoneEntry {
             has_finalizer: meta.finalizers.iter().flatten().any(|it| it == FINALIZER_ZONE),
             confirmed: annotation(ANNOTATION_CONFIRM).cloned(),
             domain: Fqdn::parse(&object.spec.domain).ok(),
+            take_over: take_over(&object.spec),
             spec: Arc::new(object.spec.clone()),
             status: Arc::new(object.status.clone().unwrap_or_default()),
             facts: earlier.map_or_else(|| remembered(object), |earlier| earlier.facts.clone()),
@@ -119,6 +123,11 @@ impl ZoneEntry {
     pub(crate) fn is_ready(&self) -> bool {
         self.facts.ready.as_ref().is_some_and(|because| because.reason == ZoneReason::ZoneFound)
     }
+}
+
+fn take_over(spec: &ZoneSpec) -> Result<Vec<TakeOver>, String> {
+    let read = |(index, rule)| TakeOver::read(rule).map_err(|error| format!("spec.takeOver[{index}].{error}"));
+    spec.take_over.iter().enumerate().map(read).collect()
 }
 
 fn truth<R: ConditionReason>(because: &Option<Because<R>>) -> Truth {

@@ -122,10 +122,14 @@ impl Book {
             return true;
         };
         let elsewhere = old.id != binding.id || !std::sync::Arc::ptr_eq(&old.provider, &binding.provider);
-        let different = elsewhere || old.name_servers != binding.name_servers || old.mode != binding.mode;
+        let different = elsewhere
+            || old.name_servers != binding.name_servers
+            || old.mode != binding.mode
+            || old.take_over != binding.take_over;
         if elsewhere {
             self.rebind(binding);
         } else if different {
+            self.wanted.take_over.clone_from(&binding.take_over);
             self.binding = Some(binding);
             self.replan = true;
         }
@@ -134,6 +138,7 @@ impl Book {
 
     fn rebind(&mut self, binding: ZoneBinding) {
         self.leave();
+        self.wanted.take_over.clone_from(&binding.take_over);
         self.binding = Some(binding);
         (self.trouble, self.failures) = (None, 0);
         self.quarantine.clear();
@@ -291,6 +296,10 @@ impl Book {
             }));
         }
         let until = now.instant + QUARANTINE;
+        if !sent.refused.is_empty() {
+            // What is refused was planned from what stood there: somebody may have changed it since, and then the plan says more.
+            self.snapshot = None;
+        }
         for (unit, error) in sent.refused {
             let trouble = trouble(&error, now, QUARANTINE);
             for subject in &unit.subjects {

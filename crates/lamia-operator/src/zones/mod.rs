@@ -33,10 +33,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use lamia_core::delegation::ZoneContent;
-use lamia_core::dns::admit::{Subject, challenge_alias};
+use lamia_core::dns::admit::{Subject, alias};
 use lamia_core::dns::ownership::{Identity, Whose, whose};
 use lamia_core::dns::plan::ZonePlan;
 use lamia_core::dns::safety::SafetyRules;
+use lamia_core::dns::takeover::TakeOver;
 pub use lamia_core::dns::wanted::{ChallengeDemand, ChallengeValues, DelegationDemand, HostDemand, Target};
 use lamia_core::name::Fqdn;
 use lamia_providers::dns::{DnsProvider, ZoneId};
@@ -99,13 +100,16 @@ pub struct ZoneBinding {
     pub name_servers: Vec<Fqdn>,
     /// What may be done to it.
     pub mode: Mode,
+    /// What may be taken over from others.
+    pub take_over: Vec<TakeOver>,
 }
 
 impl fmt::Debug for ZoneBinding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { domain, id, provider: _, name_servers, mode } = self;
+        let Self { domain, id, provider: _, name_servers, mode, take_over } = self;
         let mut fields = f.debug_struct("ZoneBinding");
         fields.field("domain", domain).field("id", id).field("name_servers", name_servers).field("mode", mode);
+        fields.field("take_over", take_over);
         fields.finish_non_exhaustive()
     }
 }
@@ -280,17 +284,23 @@ impl ZoneWorkers {
         self.known(domain)?.with(|book| book.challenge_state(certificate))
     }
 
+    /// As whom records are marked.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.inner.shared.config.identity
+    }
+
     /// Whose the records of a name in a zone are, as last read; `None` before the zone has been read.
     #[must_use]
     pub fn whose(&self, domain: &Fqdn, name: &Fqdn) -> Option<Whose> {
-        let identity = &self.inner.shared.config.identity;
+        let identity = self.identity();
         self.known(domain)?.with(|book| book.records().map(|records| whose(name, records, identity)))
     }
 
-    /// What stands in the way of a challenge at this name, as last read; `None` if nothing, or before the zone has been read.
+    /// What a name in a zone is an alias of, as last read; `None` where it is none, or before the zone has been read.
     #[must_use]
-    pub fn challenge_obstacle(&self, domain: &Fqdn, name: &Fqdn) -> Option<String> {
-        self.known(domain)?.with(|book| book.records().and_then(|records| challenge_alias(name, records)))
+    pub fn alias(&self, domain: &Fqdn, name: &Fqdn) -> Option<Fqdn> {
+        self.known(domain)?.with(|book| book.records().and_then(|records| alias(name, records)))
     }
 
     /// What tells this zone from another of its name, as last read; `None` before the zone has been read.

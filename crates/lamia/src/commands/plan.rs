@@ -61,7 +61,7 @@ impl Plan {
     }
 }
 
-fn in_words(error: PlanError) -> anyhow::Error {
+pub(super) fn in_words(error: PlanError) -> anyhow::Error {
     match error {
         PlanError::List { what, source } => explain(*source, &format!("list {what}")),
         PlanError::Identity(error) => anyhow::Error::new(error),

@@ -5,7 +5,7 @@ use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client};
 use lamia_api::common::DeletionPolicy;
 use lamia_api::meta::{FIELD_MANAGER, LABEL_MANAGED_BY, MANAGED_BY_VALUE};
-use lamia_api::zone::{ProviderRef, Zone, ZoneSpec};
+use lamia_api::zone::{ProviderRef, Zone, ZonePurpose, ZoneSpec};
 use lamia_core::host::facts::no_zone;
 use lamia_core::host::reason::{Because, ZoneReason};
 use lamia_core::name::Fqdn;
@@ -59,7 +59,9 @@ fn offered(world: &World, host: &Fqdn, above: Option<&Fqdn>) -> Result<Option<Ne
             Some(FoundProvider::Ready { zones, .. }) => zones.as_slice(),
             Some(FoundProvider::Broken(_)) | None => &[],
         };
-        let usable = zones.iter().filter(|zone| zone.public && provider.may_use(&zone.domain));
+        let usable = zones
+            .iter()
+            .filter(|zone| zone.public && provider.may_use(&zone.domain) && !is_for_challenges(world, &zone.domain));
         usable.map(move |zone| NewZone { domain: zone.domain.clone(), provider: name.clone() })
     });
     let holding = at_providers.filter(|zone| host.is_at_or_under(&zone.domain) && is_nearer(&zone.domain));
@@ -75,6 +77,12 @@ fn offered(world: &World, host: &Fqdn, above: Option<&Fqdn>) -> Result<Option<Ne
         let domain = zone_to_create(host, provider.spec.create_zones, &listed)?;
         is_nearer(&domain).then(|| NewZone { domain, provider: name.clone() })
     }))
+}
+
+/// Whether a Zone object keeps this domain for challenges.
+fn is_for_challenges(world: &World, domain: &Fqdn) -> bool {
+    let mut zones = world.zones.values().filter(|zone| zone.is_active() && zone.domain.as_ref() == Some(domain));
+    zones.any(|zone| zone.spec.purpose == ZonePurpose::Challenge)
 }
 
 /// Those with the longest domain, which is one domain where all hold the same host.
@@ -124,7 +132,7 @@ pub(crate) fn object(new: &NewZone, provider: &ProviderEntry) -> Zone {
         provider_ref: ProviderRef { name: new.provider.clone() },
         state: lamia_api::zone::ZoneState::Active,
         parent_ref: None,
-        purpose: lamia_api::zone::ZonePurpose::Hosts,
+        purpose: ZonePurpose::Hosts,
         visibility: lamia_api::zone::Visibility::Public,
         deletion_policy: DeletionPolicy::Retain,
         management: lamia_api::common::Management::Active,

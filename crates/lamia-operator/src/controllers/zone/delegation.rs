@@ -26,6 +26,7 @@ impl ZoneController {
     /// Asks the parent if it is time to, and notes what it says.
     pub(super) async fn look_at_parent(
         &self,
+        name: &str,
         domain: &Fqdn,
         subject: &Subject,
         facts: &mut ZoneFacts,
@@ -50,6 +51,10 @@ impl ZoneController {
         let seen = self.public_dns.delegation(domain, &content).await;
         let verdict = seen.verdict();
         let found = delegated(policy, Because::new(reason(verdict), seen.message(&facts.name_servers)));
+        let found = match verdict {
+            Verdict::Delegated => found,
+            _ => self.in_our_words(name, subject, facts, found),
+        };
         let now = Instant::now();
         if facts.delegated.as_ref().map(|because| because.reason) != Some(found.reason) {
             turns.parent_since = now;

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use lamia_api::common::Management;
-use lamia_api::zone::{Visibility, ZonePurpose, ZoneSpec, ZoneState, ZoneStatus};
+use lamia_api::zone::{Visibility, ZoneSpec, ZoneState, ZoneStatus};
 use lamia_core::host::reason::{Because, ZoneReason};
 use lamia_core::name::{Fqdn, is_public_suffix};
 use lamia_providers::dns::DnsProvider;
 
+use super::parent::parent;
 use crate::world::provider::{FoundProvider, ProviderEntry};
 use crate::world::zone::ZoneEntry;
 use crate::world::{Listing, World};
@@ -22,6 +23,8 @@ pub(crate) struct Subject {
     pub(crate) provider: Option<ProviderEntry>,
     /// Another Zone object comes first for this domain.
     pub(crate) has_rival: bool,
+    /// The domain of the Zone above (`parentRef`), or why there is none to write in.
+    pub(crate) parent: Option<Result<Fqdn, String>>,
     /// All Zones and DNSProviders are known: absence means something.
     pub(crate) is_complete: bool,
 }
@@ -36,7 +39,8 @@ pub(crate) fn subject(world: &World, name: &str) -> Option<Subject> {
     });
     let provider = world.providers.get(&entry.spec.provider_ref.name).cloned();
     let is_complete = [Listing::Zones, Listing::Providers].iter().all(|it| !world.awaited.contains_key(it));
-    Some(Subject { status: entry.status.clone(), entry, provider, has_rival, is_complete })
+    let parent = parent(world, &entry);
+    Some(Subject { status: entry.status.clone(), entry, provider, has_rival, parent, is_complete })
 }
 
 /// What follows from the objects.
@@ -69,6 +73,9 @@ fn usable(subject: &Subject) -> Result<Option<Arc<dyn DnsProvider>>, Because<Zon
     if domain.parent().is_none() || is_public_suffix(domain) {
         let text = format!("{domain} is a public suffix or a top-level domain: nobody can own a zone there");
         return Err(Because::new(ZoneReason::Invalid, text));
+    }
+    if let Err(problem) = &subject.entry.take_over {
+        return Err(Because::new(ZoneReason::Invalid, problem.clone()));
     }
     if let Some(field) = unsupported(spec) {
         let text = format!("spec.{field} is not supported by this version of Lamia; remove it");
@@ -120,8 +127,8 @@ fn unsupported(spec: &ZoneSpec) -> Option<&'static str> {
         domain: _,
         provider_ref: _,
         state: _,
-        parent_ref,
-        purpose,
+        parent_ref: _,
+        purpose: _,
         visibility,
         deletion_policy: _,
         management: _,
@@ -129,15 +136,12 @@ fn unsupported(spec: &ZoneSpec) -> Option<&'static str> {
         resolvers,
         grants: _,
         certificate,
-        take_over,
+        take_over: _,
     } = spec;
     let asked = [
-        ("parentRef", parent_ref.is_some()),
-        ("purpose", *purpose == ZonePurpose::Challenge),
         ("visibility", *visibility == Visibility::Private),
         ("resolvers", !resolvers.is_empty()),
         ("certificate", certificate.is_some()),
-        ("takeOver", !take_over.is_empty()),
     ];
     asked.iter().find(|(_, asked)| *asked).map(|(field, _)| *field)
 }

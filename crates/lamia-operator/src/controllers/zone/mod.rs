@@ -5,6 +5,7 @@
 //! | `judge` | what the objects alone say: valid, supported, the one for its domain (pure) |
 //! | `find` | the zone at the provider, found or made |
 //! | `delegation` | what the parent says, and when to look again |
+//! | `parent` | what is wanted in the parent, where that is Lamia's too |
 //! | `finish` | the deletion of a Zone with `deletionPolicy: Delete` |
 //! | `report` | the status |
 //! | `unused` | the end of a Zone object that Lamia made and nobody uses any more |
@@ -15,6 +16,7 @@ mod delegation;
 pub(crate) mod find;
 mod finish;
 pub(crate) mod judge;
+pub(crate) mod parent;
 mod report;
 mod unused;
 
@@ -92,6 +94,13 @@ impl Schedule {
         }
     }
 
+    /// Looks at the parent again at the next turn.
+    pub(crate) fn ask_parent(&self, zone: &str) {
+        if let Some(turns) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(zone) {
+            turns.parent = turns.parent.map(|_| Instant::now());
+        }
+    }
+
     /// Forgets a zone that is gone.
     pub(crate) fn forget(&self, zone: &str) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(zone);
@@ -116,7 +125,8 @@ impl ZoneController {
                 if let (Some(domain), Some(id), true) = (&subject.entry.domain, &facts.id, is_found(&facts)) {
                     self.open(domain, id, &subject, provider.clone(), &facts);
                     self.note(&name, &facts);
-                    self.look_at_parent(domain, &subject, &mut facts, &mut turns).await;
+                    self.tell_parent(&name, &subject, &facts);
+                    self.look_at_parent(&name, domain, &subject, &mut facts, &mut turns).await;
                     turns.parent.map_or(turns.provider, |parent| parent.min(turns.provider))
                 } else {
                     // The parent is not asked about a zone that is not there, so its turn may be long past.
@@ -156,6 +166,7 @@ impl ZoneController {
             provider,
             name_servers: facts.name_servers.clone(),
             mode,
+            take_over: subject.entry.take_over.clone().unwrap_or_default(),
         });
         if let Some(hash) = &subject.entry.confirmed {
             self.workers.confirm(domain, hash);
@@ -165,6 +176,8 @@ impl ZoneController {
     /// The object is gone. Its writer ends, unless another Zone object is there for the domain.
     fn forget(&self, name: &str) {
         self.schedule.forget(name);
+        let seen = self.world.lock().zones_seen_off.remove(name);
+        self.workers.remove_delegation(name, seen);
         let wanted: BTreeSet<Fqdn> = {
             let world = self.world.lock();
             world.zones.values().filter(|zone| zone.is_active()).filter_map(|zone| zone.domain.clone()).collect()

@@ -64,7 +64,7 @@ impl ZoneController {
 }
 
 /// Whether a host is in the Zone, or may be: before the first lists are there, nobody knows.
-fn has_hosts(world: &World, name: &str, zone: &ZoneEntry) -> bool {
+pub(super) fn has_hosts(world: &World, name: &str, zone: &ZoneEntry) -> bool {
     let Some(domain) = &zone.domain else { return true };
     let mut in_other = world.hosts.values().filter(|host| host.zone.as_deref().is_none_or(|other| other == name));
     !world.complete() || in_other.any(|host| host.any_name().is_some_and(|host| host.is_at_or_under(domain)))

@@ -100,6 +100,7 @@ impl Bench {
             provider: self.guarded.clone(),
             name_servers: vec![name("ns1.example.com"), name("ns2.example.com")],
             mode,
+            take_over: Vec::new(),
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod confirm;
 mod get;
+mod import;
 mod list;
 
 use anyhow::Result;
@@ -21,6 +22,8 @@ pub(crate) enum Command {
     Get(get::Get),
     /// Let withdrawals go that are held because they are many
     Confirm(confirm::Confirm),
+    /// Let Lamia take over records of others that the zone's hosts want
+    Import(import::Import),
 }
 
 /// Carries out one of them.
@@ -29,6 +32,7 @@ pub(super) async fn run(command: Command, global: &Global) -> Result<()> {
         Command::List(list) => list.run(global).await,
         Command::Get(get) => get.run(global).await,
         Command::Confirm(confirm) => confirm.run(global).await,
+        Command::Import(import) => import.run(global).await,
     }
 }
 
