@@ -1,5 +1,5 @@
-//! Reading values in presentation format (RFC 1035 §5.1), as HTTP APIs of DNS servers carry them. Writing them is
-//! `Display` on [`RecordValue`].
+//! Reading values in presentation format (RFC 1035 §5.1), as HTTP APIs of DNS servers carry them, and the names of types.
+//! Writing values is `Display` on [`RecordValue`].
 
 use lamia_core::name::Fqdn;
 use lamia_core::record::{RecordType, RecordValue, TxtData};
@@ -73,6 +73,51 @@ fn string(text: &[u8], ends: impl Fn(u8) -> bool) -> Option<(Vec<u8>, &[u8])> {
     }
 }
 
+/// Types that servers call by name and our own list does not, with their numbers. Aliases and scripts that are no DNS types
+/// have PowerDNS' numbers from the private range, wherever they are met: what counts is that they are listed.
+const MORE_TYPES: &[(u16, &str)] = &[
+    (13, "HINFO"),
+    (17, "RP"),
+    (18, "AFSDB"),
+    (24, "SIG"),
+    (25, "KEY"),
+    (29, "LOC"),
+    (36, "KX"),
+    (37, "CERT"),
+    (42, "APL"),
+    (45, "IPSECKEY"),
+    (49, "DHCID"),
+    (53, "SMIMEA"),
+    (61, "OPENPGPKEY"),
+    (62, "CSYNC"),
+    (63, "ZONEMD"),
+    (104, "NID"),
+    (105, "L32"),
+    (106, "L64"),
+    (107, "LP"),
+    (108, "EUI48"),
+    (109, "EUI64"),
+    (249, "TKEY"),
+    (256, "URI"),
+    (32769, "DLV"),
+    (65401, "ALIAS"),
+    (65402, "LUA"),
+];
+
+/// The type that a server calls so; `None` when it has no number.
+#[must_use]
+pub fn parse_type(text: &str) -> Option<RecordType> {
+    let more = MORE_TYPES.iter().find(|(_, name)| *name == text);
+    more.map(|(code, _)| RecordType::from_code(*code)).or_else(|| text.parse().ok())
+}
+
+/// What servers call a type.
+#[must_use]
+pub fn type_name(rtype: RecordType) -> String {
+    let more = MORE_TYPES.iter().find(|(code, _)| *code == rtype.code());
+    more.map_or_else(|| rtype.to_string(), |(_, name)| (*name).to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,6 +165,14 @@ mod tests {
         assert_eq!(value(RecordType::Caa, r#"128 ISSUE "ca.example; a=b""#), wanted);
         let bare = RecordValue::Caa { flags: 0, tag: "issuewild".into(), value: "ca.example".into() };
         assert_eq!(value(RecordType::Caa, "0 issuewild ca.example"), bare);
+    }
+
+    #[test]
+    fn a_type_reads_back_by_its_name() {
+        for text in ["A", "MX", "ALIAS", "LOC", "URI", "TYPE4711"] {
+            assert_eq!(parse_type(text).map(type_name).as_deref(), Some(text));
+        }
+        assert_eq!(parse_type("REDIRECT"), None);
     }
 
     proptest! {

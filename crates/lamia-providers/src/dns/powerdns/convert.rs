@@ -143,7 +143,7 @@ impl ZoneBody<'_> {
     pub(super) fn contents(&self, wanted: impl Fn(&RrsetKey) -> bool) -> Contents {
         let mut contents = Contents::default();
         for rrset in &self.rrsets {
-            let (Ok(name), Some(rtype)) = (Fqdn::parse(&rrset.name), parse_type(&rrset.rtype)) else {
+            let (Ok(name), Some(rtype)) = (Fqdn::parse(&rrset.name), presentation::parse_type(&rrset.rtype)) else {
                 contents.unlisted.unspeakable += 1;
                 continue;
             };
@@ -197,7 +197,7 @@ const REPLACE: &str = "REPLACE";
 impl PatchRrset {
     fn new(change: &RrsetChange, unlisted: &Unlisted) -> Self {
         let name = change.key.name.with_dot();
-        let rtype = type_name(change.key.rtype);
+        let rtype = presentation::type_name(change.key.rtype);
         let kept = unlisted.disabled.get(&change.key);
         let served = change.after.iter().flat_map(|rrset| &rrset.values).map(ToString::to_string);
         let mut records: Vec<_> =
@@ -214,46 +214,6 @@ impl PatchRrset {
         let ttl = change.after.as_ref().map(|rrset| rrset.ttl).or(kept.map(|(ttl, _)| *ttl));
         Self { name, rtype, changetype: REPLACE, ttl, records: Some(records) }
     }
-}
-
-/// Types that have a name at PowerDNS and none at ours, with their numbers (PowerDNS' own from its private range).
-const MORE_TYPES: &[(u16, &str)] = &[
-    (13, "HINFO"),
-    (17, "RP"),
-    (18, "AFSDB"),
-    (24, "SIG"),
-    (25, "KEY"),
-    (29, "LOC"),
-    (36, "KX"),
-    (37, "CERT"),
-    (42, "APL"),
-    (45, "IPSECKEY"),
-    (49, "DHCID"),
-    (53, "SMIMEA"),
-    (61, "OPENPGPKEY"),
-    (62, "CSYNC"),
-    (63, "ZONEMD"),
-    (104, "NID"),
-    (105, "L32"),
-    (106, "L64"),
-    (107, "LP"),
-    (108, "EUI48"),
-    (109, "EUI64"),
-    (249, "TKEY"),
-    (256, "URI"),
-    (32769, "DLV"),
-    (65401, "ALIAS"),
-    (65402, "LUA"),
-];
-
-fn parse_type(text: &str) -> Option<RecordType> {
-    let more = MORE_TYPES.iter().find(|(_, name)| *name == text);
-    more.map(|(code, _)| RecordType::from_code(*code)).or_else(|| text.parse().ok())
-}
-
-fn type_name(rtype: RecordType) -> String {
-    let more = MORE_TYPES.iter().find(|(code, _)| *code == rtype.code());
-    more.map_or_else(|| rtype.to_string(), |(_, name)| (*name).to_owned())
 }
 
 #[cfg(test)]
