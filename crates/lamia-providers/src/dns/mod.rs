@@ -5,7 +5,9 @@ pub mod check;
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
-#[cfg(feature = "powerdns")]
+#[cfg(feature = "google")]
+pub mod google;
+#[cfg(any(feature = "google", feature = "powerdns"))]
 mod http;
 pub mod memory;
 #[cfg(feature = "powerdns")]
@@ -124,7 +126,10 @@ pub trait DnsProvider: Send + Sync {
 }
 
 /// Ends `work` as `Unavailable` when it is not done within the deadline of 5 s, whatever it is waiting for.
-#[cfg_attr(not(any(feature = "powerdns", feature = "rfc2136")), expect(dead_code, reason = "no networked provider"))]
+#[cfg_attr(
+    not(any(feature = "google", feature = "powerdns", feature = "rfc2136")),
+    expect(dead_code, reason = "no networked provider")
+)]
 async fn within_deadline<T>(
     operation: &str,
     work: impl Future<Output = Result<T, ProviderError>> + Send,

@@ -1,0 +1,84 @@
+//! Change sets of the size that Lamia is built for, and how many calls they take.
+
+use std::collections::BTreeSet;
+
+use lamia_core::dns::diff::{Unit, batches};
+use lamia_core::name::Fqdn;
+use lamia_core::record::{RecordType, RecordValue, Rrset, RrsetChange, RrsetKey};
+use lamia_providers::dns::{DnsProvider, ProviderZone};
+
+pub(crate) fn name(text: &str) -> Fqdn {
+    Fqdn::parse(text).expect("a name")
+}
+
+pub(crate) fn key(text: &str, rtype: RecordType) -> RrsetKey {
+    RrsetKey::new(name(text), rtype)
+}
+
+/// An RRset of one address.
+pub(crate) fn address(last: u8) -> Rrset {
+    Rrset::new(300, [RecordValue::A([192, 0, 2, last].into())])
+}
+
+/// An RRset of texts.
+pub(crate) fn texts(values: &[&str]) -> Rrset {
+    Rrset::new(60, values.iter().map(|text| RecordValue::txt(text)))
+}
+
+/// A new RRset of one address.
+pub(crate) fn publish(host: &str, last: u8) -> RrsetChange {
+    RrsetChange { key: key(host, RecordType::A), before: None, after: Some(address(last)) }
+}
+
+/// So many hosts, each with its address and its marker of some 80 characters.
+pub(crate) fn hosts(domain: &Fqdn, many: usize) -> Vec<Unit> {
+    let host = |number: usize| {
+        let name = format!("host-{number}.{domain}");
+        let value = RecordValue::A([198, 18, (number / 256) as u8, (number % 256) as u8].into());
+        let marker = format!("v=lamia1;c=production;i=0123456789abcdef;o=0123456789ab{number:04};t=A,AAAA;d=delete");
+        let changes = vec![
+            RrsetChange { after: Some(Rrset::new(300, [value])), ..publish(&name, 1) },
+            RrsetChange {
+                key: key(&format!("_lamia.{name}"), RecordType::Txt),
+                before: None,
+                after: Some(Rrset::new(300, [RecordValue::txt(&marker)])),
+            },
+        ];
+        Unit { subjects: BTreeSet::new(), changes }
+    };
+    (0..many).map(host).collect()
+}
+
+/// The challenges of so many hosts: 43 characters of base64url each (RFC 8555 §8.4).
+pub(crate) fn challenges(domain: &Fqdn, many: usize) -> Vec<Unit> {
+    let challenge = |number: usize| {
+        let value = format!("{number:05}-aB3_aB3_aB3_aB3_aB3_aB3_aB3_aB3_aB3_a");
+        let key = key(&format!("_acme-challenge.host-{number}.{domain}"), RecordType::Txt);
+        let change = RrsetChange { key, before: None, after: Some(texts(&[&value])) };
+        Unit { subjects: BTreeSet::new(), changes: vec![change] }
+    };
+    (0..many).map(challenge).collect()
+}
+
+/// The way back.
+pub(crate) fn reversed(units: &[Unit]) -> Vec<Unit> {
+    let back = |change: &RrsetChange| RrsetChange {
+        key: change.key.clone(),
+        before: change.after.clone(),
+        after: change.before.clone(),
+    };
+    units
+        .iter()
+        .map(|unit| Unit { subjects: BTreeSet::new(), changes: unit.changes.iter().map(back).collect() })
+        .collect()
+}
+
+/// Applies the units in as few calls as the provider's limits allow; tells how many.
+pub(crate) async fn apply_all(provider: &dyn DnsProvider, zone: &ProviderZone, units: &[Unit]) -> usize {
+    let batches = batches(units, &provider.capabilities().limits);
+    for batch in &batches {
+        let changes: Vec<RrsetChange> = batch.iter().flat_map(|unit| unit.changes.clone()).collect();
+        provider.apply(&zone.id, &changes).await.expect("applied");
+    }
+    batches.len()
+}
