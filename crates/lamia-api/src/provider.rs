@@ -4,7 +4,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::common::{Auth, Grant, SecretKeyRef};
+use crate::common::{Auth, Grant};
 use crate::condition::Condition;
 
 /// A DNS provider's API and a credential for it. Exactly one provider block.
@@ -19,6 +19,7 @@ use crate::condition::Condition;
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason"),
     printcolumn(name = "Default", type_ = "boolean", json_path = ".spec.default"),
+    printcolumn(name = "Account", type_ = "string", json_path = ".status.account", priority = 1),
     printcolumn(name = "Zones", type_ = "string", json_path = ".status.zones", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     derive = "PartialEq"
@@ -27,13 +28,13 @@ use crate::condition::Condition;
 #[x_kube(validation = Rule::new("[has(self.googleCloudDNS), has(self.route53), has(self.cloudflare), has(self.rfc2136), has(self.powerDNS), has(self.webhook)].filter(x, x).size() == 1").message("give exactly one provider block"))]
 #[x_kube(validation = Rule::new("!has(self.auth) || [has(self.auth.secretRef), has(self.auth.ambient)].filter(x, x).size() == 1").message("auth takes exactly one of secretRef and ambient"))]
 pub struct DNSProviderSpec {
-    /// Google Cloud DNS. Not built yet.
+    /// Google Cloud DNS.
     #[serde(rename = "googleCloudDNS", default, skip_serializing_if = "Option::is_none")]
     pub google_cloud_dns: Option<GoogleCloudDns>,
-    /// Amazon Route 53. Not built yet.
+    /// Amazon Route 53.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub route53: Option<Route53>,
-    /// Cloudflare. Not built yet.
+    /// Cloudflare.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cloudflare: Option<Cloudflare>,
     /// Any server that takes dynamic updates (RFC 2136): BIND, Knot, PowerDNS, Windows.
@@ -42,7 +43,7 @@ pub struct DNSProviderSpec {
     /// PowerDNS' HTTP API.
     #[serde(rename = "powerDNS", default, skip_serializing_if = "Option::is_none")]
     pub power_dns: Option<PowerDns>,
-    /// A provider plug-in that speaks external-dns' webhook protocol. Not built yet.
+    /// A provider plug-in that speaks external-dns' webhook protocol.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook: Option<Webhook>,
     /// Where the credential is.
@@ -76,16 +77,25 @@ pub enum CreateZones {
     Registrable,
 }
 
-/// Google Cloud DNS.
+/// Google Cloud DNS. `auth.secretRef` holds a service account's key (JSON); `auth.ambient` is the pod's workload identity.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GoogleCloudDns {
     /// The project that the zones are in.
     #[schemars(length(min = 1, max = 63))]
     pub project: String,
+    /// Base URL of the API, for private endpoints; default: Google's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 2048))]
+    pub endpoint: Option<String>,
+    /// Takes a credential of type `external_account` (workload identity federation) from the Secret: such a file names the addresses that
+    /// are asked for a token, so only the platform may write it.
+    #[serde(default)]
+    pub allow_external_account: bool,
 }
 
-/// Amazon Route 53.
+/// Amazon Route 53. `auth.secretRef` holds a credentials file as the AWS tools write it; `auth.ambient` is the pod's own role (IRSA, Pod
+/// Identity, instance profile).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Route53 {
@@ -101,9 +111,13 @@ pub struct Route53 {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1224))]
     pub external_id: Option<String>,
+    /// Base URL of the API, for private endpoints and other partitions; default: AWS' own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 2048))]
+    pub endpoint: Option<String>,
 }
 
-/// Cloudflare.
+/// Cloudflare. `auth.secretRef` holds a scoped API token.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Cloudflare {
@@ -111,6 +125,10 @@ pub struct Cloudflare {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub account_id: Option<String>,
+    /// Base URL of the API; default: Cloudflare's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 2048))]
+    pub endpoint: Option<String>,
 }
 
 /// A server that takes dynamic updates (RFC 2136). `auth.secretRef` holds the TSIG secret in base64.
@@ -169,16 +187,13 @@ fn default_server_id() -> String {
     "localhost".to_owned()
 }
 
-/// A provider plug-in that speaks external-dns' webhook protocol.
+/// A provider plug-in that speaks external-dns' webhook protocol. `auth.secretRef` holds a bearer token, if it wants one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Webhook {
     /// Its URL.
     #[schemars(length(min = 1, max = 2048))]
     pub url: String,
-    /// A Secret with the bearer token, if it wants one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub token_secret_ref: Option<SecretKeyRef>,
 }
 
 /// What Lamia saw. Written by Lamia only.
@@ -188,6 +203,9 @@ pub struct DNSProviderStatus {
     /// The generation that this status is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
+    /// Whose the credential is, where the provider tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
     /// The zones that the credential sees, at most 100 of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub zones: Vec<String>,

@@ -81,9 +81,13 @@ impl Outward {
     ) -> Result<T, ProviderError> {
         let begun = Instant::now();
         let result = self.while_leading(call).await.unwrap_or_else(|| Err(not_leading(operation)));
-        let label = result.as_ref().err().map_or("ok", |error| error.kind.as_str());
-        self.metrics.provider_called(provider, operation, label, begun.elapsed());
+        self.note_dns(provider, operation, result.as_ref().err(), begun);
         result
+    }
+
+    fn note_dns(&self, provider: &'static str, operation: &'static str, error: Option<&ProviderError>, begun: Instant) {
+        let label = error.map_or("ok", |error| error.kind.as_str());
+        self.metrics.provider_called(provider, operation, label, begun.elapsed());
     }
 
     /// Makes the call if we lead; `None` when it was not made, or given up because we lead no more.

@@ -64,6 +64,8 @@ pub enum RefusalReason {
     DuplicateClusterId,
     /// The name can't stand in this zone: outside of it, or no room for its marker.
     Invalid,
+    /// The provider takes no more RRsets in the zone.
+    ZoneFull,
 }
 
 impl RefusalReason {
@@ -77,6 +79,7 @@ impl RefusalReason {
             Self::HostClaimed => "HostClaimed",
             Self::DuplicateClusterId => "DuplicateClusterID",
             Self::Invalid => "Invalid",
+            Self::ZoneFull => "ZoneFull",
         }
     }
 }

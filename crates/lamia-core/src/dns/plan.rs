@@ -8,6 +8,7 @@
 //! | yes | the same | yes | nothing |
 //! | yes | something else | yes | `~` what differs |
 //! | yes | anything in its way | no | refused, and who stands there; the others carry on |
+//! | yes | nothing, and the zone has as many RRsets as its provider takes | – | refused, `ZoneFull` |
 //! | yes | anything in its way | no, but `takeOver` names it | `~` as if it were ours, the old owner's marks gone with it |
 //! | no | anything | yes, `d=delete` | `-` records and marker, when `safety` says so |
 //! | no | anything | yes, `d=retain` | nothing |
@@ -20,9 +21,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::admit::{Admission, Refusal};
+use super::admit::{Admission, Refusal, RefusalReason};
 use super::census::Census;
-use super::diff::{self, Unit};
+use super::diff::{self, Unit, Verb};
 use super::draft::Draft;
 use super::ownership::MarkerKind;
 use super::safety::{self, Fate, Held, Memory, Situation, Verdict};
@@ -82,9 +83,13 @@ pub fn plan(wanted: &Wanted, actual: &ZoneRecords, memory: &Memory, now: Timesta
     let due = due(&verdict);
     let mut admission = Admission::of(wanted, &census, &view);
     let draft = draft(wanted, &census, &mut admission, &due, (actual, &view));
+    let units = match wanted.max_rrsets {
+        Some(most) => with_room(diff::units(&draft), (actual.len(), most), &mut admission.refusals),
+        None => diff::units(&draft),
+    };
     ZonePlan {
         zone: wanted.zone.clone(),
-        units: diff::units(&draft),
+        units,
         observed: observed(wanted, &census, &admission, (actual, &view)),
         refusals: admission.refusals,
         withdrawals: verdict.fates,
@@ -116,6 +121,32 @@ fn draft<'a>(
         // Each turn takes an admission back, so this ends.
         refusals.into_iter().for_each(|refusal| admission.refuse(refusal));
     }
+}
+
+/// The units for which there is room. What the provider would refuse is refused here, where it can be said for whom; what goes in the
+/// same plan makes room for the next one.
+fn with_room(units: Vec<Unit>, (standing, most): (usize, usize), refusals: &mut Vec<Refusal>) -> Vec<Unit> {
+    let mut count = standing;
+    let mut kept = Vec::with_capacity(units.len());
+    for unit in units {
+        let verbs = unit.changes.iter().map(diff::verb);
+        let (added, removed) = verbs.fold((0, 0), |(added, removed), verb| match verb {
+            Verb::Add => (added + 1, removed),
+            Verb::Change => (added, removed),
+            Verb::Remove => (added, removed + 1),
+        });
+        if added > removed && count + added - removed > most {
+            let message = format!(
+                "the zone has {standing} RRsets and its provider takes {most}; remove some, ask the provider for more, or make a zone of its own below this one"
+            );
+            let refuse = |subject| Refusal { subject, reason: RefusalReason::ZoneFull, message: message.clone() };
+            refusals.extend(unit.subjects.into_iter().map(refuse));
+            continue;
+        }
+        count = count + added - removed;
+        kept.push(unit);
+    }
+    kept
 }
 
 /// What the hosts that are only observed would change, each by itself.

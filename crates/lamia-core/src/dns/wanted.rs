@@ -33,6 +33,8 @@ pub struct Wanted {
     pub rules: SafetyRules,
     /// What may be taken over from others.
     pub take_over: Vec<TakeOver>,
+    /// The most RRsets that the provider takes in the zone; `None` where no limit is known.
+    pub max_rrsets: Option<usize>,
 }
 
 impl Wanted {
@@ -48,6 +50,7 @@ impl Wanted {
             complete: false,
             rules,
             take_over: Vec::new(),
+            max_rrsets: None,
         }
     }
 }

@@ -223,6 +223,8 @@ reasons! {
         Invalid => False,
         /// The provider refuses the credential, or what it may do does not suffice.
         Unauthorized => False,
+        /// The provider takes no more records in the zone.
+        ZoneFull => False,
         /// The provider refuses these records.
         Refused => False,
         /// The provider can't be reached or fails.

@@ -222,6 +222,24 @@ fn batches_keep_a_unit_whole_where_they_can() {
 }
 
 #[test]
+fn a_full_zone_takes_no_new_host_but_every_change_and_removal() {
+    let mut stage = Stage::new().owned("old", "team/old").owned("goes", "team/goes").host("old", "192.0.2.7");
+    let standing = stage.records.len();
+    stage = stage.host("new", "192.0.2.1").host_of("team/goes", "goes", "192.0.2.1");
+    stage.delete("team/goes", true);
+    stage.wait(61);
+    stage.wanted.max_rrsets = Some(standing + 1);
+    let plan = stage.apply();
+    assert_eq!(refusals(&plan), [("host team/new".to_owned(), "ZoneFull")]);
+    assert!(plan.refusals[0].message.contains(&format!("takes {}", standing + 1)), "{}", plan.refusals[0].message);
+    assert_eq!(stage.values("old", RecordType::A), ["192.0.2.7"], "a change needs no room");
+    assert_eq!(stage.values("goes", RecordType::A), Vec::<String>::new(), "what goes makes room");
+    let plan = stage.apply();
+    assert_eq!(refusals(&plan), []);
+    assert_eq!(stage.values("new", RecordType::A), ["192.0.2.1"]);
+}
+
+#[test]
 fn batches_keep_to_the_records_and_octets_that_a_call_takes() {
     let stage = Stage::new().host("a", "192.0.2.1 192.0.2.2").host("b", "192.0.2.1").host("c", "192.0.2.1");
     let units = stage.plan().units;

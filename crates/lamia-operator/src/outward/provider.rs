@@ -1,4 +1,4 @@
-//! A guarded DNS provider. One line a method; a new method of the trait can't be forgotten.
+//! A guarded DNS provider. A new method of the trait can't be forgotten.
 
 use std::sync::Arc;
 
@@ -7,8 +7,9 @@ use lamia_core::name::Fqdn;
 use lamia_core::record::{RrsetChange, ZoneRecords};
 use lamia_providers::dns::{Capabilities, ChangeTicket, DnsProvider, ProviderZone, ZoneId};
 use lamia_providers::error::ProviderError;
+use tokio::time::Instant;
 
-use super::Outward;
+use super::{Outward, not_leading};
 
 pub(super) struct Guarded {
     pub(super) outward: Outward,
@@ -23,7 +24,15 @@ impl DnsProvider for Guarded {
     }
 
     async fn account(&self) -> Result<Option<String>, ProviderError> {
-        self.outward.dns(self.kind, "ask_account", self.provider.account()).await
+        const OPERATION: &str = "ask_account";
+        let begun = Instant::now();
+        let asked = self.outward.while_leading(self.provider.account()).await;
+        let result = asked.unwrap_or_else(|| Err(not_leading(OPERATION)));
+        // Who does not say was not asked.
+        if !matches!(result, Ok(None)) {
+            self.outward.note_dns(self.kind, OPERATION, result.as_ref().err(), begun);
+        }
+        result
     }
 
     async fn zones(&self) -> Result<Vec<ProviderZone>, ProviderError> {

@@ -139,6 +139,7 @@ impl Book {
     fn rebind(&mut self, binding: ZoneBinding) {
         self.leave();
         self.wanted.take_over.clone_from(&binding.take_over);
+        self.wanted.max_rrsets = binding.provider.capabilities().max_rrsets;
         self.binding = Some(binding);
         (self.trouble, self.failures) = (None, 0);
         self.quarantine.clear();

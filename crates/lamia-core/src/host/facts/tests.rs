@@ -68,6 +68,7 @@ fn words_for_the_records() {
         RefusalReason::HostClaimed,
         RefusalReason::DuplicateClusterId,
         RefusalReason::Invalid,
+        RefusalReason::ZoneFull,
     ];
     let refused = refusals.map(|reason| {
         let because = Because::<RecordsReason>::from(Records::Refused(refusal(reason)));

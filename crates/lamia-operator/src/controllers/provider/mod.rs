@@ -16,6 +16,7 @@ use lamia_core::host::ObjectKey;
 use lamia_core::host::reason::{Because, ConditionReason, ZoneReason};
 use lamia_core::requeue::pause;
 use lamia_providers::dns::{DnsProvider, ProviderZone};
+use lamia_providers::error::ProviderError;
 use lamia_providers::secret::Secret;
 
 use super::zone_reason;
@@ -46,6 +47,13 @@ struct Subject {
     known: Option<Arc<dyn DnsProvider>>,
 }
 
+/// What a provider says of itself.
+struct Asked {
+    provider: Arc<dyn DnsProvider>,
+    zones: Vec<ProviderZone>,
+    account: Option<String>,
+}
+
 /// The controller of DNSProviders.
 #[derive(Clone)]
 pub(crate) struct ProviderController {
@@ -66,19 +74,19 @@ impl ProviderController {
     /// One turn for one DNSProvider.
     pub(crate) async fn reconcile(self, name: String) {
         let Some(Subject { generation, revision, spec, known }) = self.look_up(&name) else { return };
-        let (found, condition) = match self.ask(&name, &spec, known).await {
-            Ok((provider, zones)) => {
+        let (found, account, condition) = match self.ask(&name, &spec, known).await {
+            Ok(Asked { provider, zones, account }) => {
                 let text = format!("{} zones can be used there", zones.len());
                 let zones = Arc::new(zones);
-                (FoundProvider::Ready { provider, zones }, Because::new(ZoneReason::ZoneFound, text))
+                (FoundProvider::Ready { provider, zones }, account, Because::new(ZoneReason::ZoneFound, text))
             }
-            Err(because) => (FoundProvider::Broken(because.clone()), because),
+            Err(because) => (FoundProvider::Broken(because.clone()), None, because),
         };
         let tries = {
             let mut world = self.world.lock();
             let Some(entry) = world.providers.get_mut(&name) else { return };
             if entry.generation == generation {
-                self.report(&name, generation, &found, &condition, &entry.status);
+                self.report(&name, generation, (&found, account), &condition, &entry.status);
             }
             if !entry.note(revision, found) {
                 self.queue.add(name.clone());
@@ -100,13 +108,13 @@ impl ProviderController {
         })
     }
 
-    /// Asks the provider for its zones; builds it first, unless it is known.
+    /// Asks the provider whose the credential is, and for its zones; builds it first, unless it is known.
     async fn ask(
         &self,
         name: &str,
         spec: &DNSProviderSpec,
         known: Option<Arc<dyn DnsProvider>>,
-    ) -> Result<(Arc<dyn DnsProvider>, Vec<ProviderZone>), Because<ZoneReason>> {
+    ) -> Result<Asked, Because<ZoneReason>> {
         let provider = match known {
             Some(provider) => provider,
             None => {
@@ -115,26 +123,28 @@ impl ProviderController {
                 self.outward.provider(build::kind(spec), provider)
             }
         };
-        let zones = provider.zones().await.map_err(|error| {
+        let in_words = |error: ProviderError| {
             tracing::warn!(provider = name, error = &error as &dyn std::error::Error, "provider can't be used");
             zone_reason(&error)
-        })?;
-        Ok((provider, zones))
+        };
+        let account = provider.account().await.map_err(in_words)?;
+        let zones = provider.zones().await.map_err(in_words)?;
+        Ok(Asked { provider, zones, account })
     }
 
     fn report(
         &self,
         name: &str,
         generation: i64,
-        found: &FoundProvider,
+        (found, account): (&FoundProvider, Option<String>),
         because: &Because<ZoneReason>,
         earlier: &DNSProviderStatus,
     ) {
-        let zones = match found {
+        let (account, zones) = match found {
             FoundProvider::Ready { zones, .. } => {
-                zones.iter().take(LISTED_ZONES).map(|zone| zone.domain.to_string()).collect()
+                (account, zones.iter().take(LISTED_ZONES).map(|zone| zone.domain.to_string()).collect())
             }
-            FoundProvider::Broken(_) => earlier.zones.clone(),
+            FoundProvider::Broken(_) => (earlier.account.clone(), earlier.zones.clone()),
         };
         let reason = match found {
             FoundProvider::Ready { .. } => "ProviderReady",
@@ -143,7 +153,8 @@ impl ProviderController {
         let truth = because.reason.truth();
         let condition =
             settle(&earlier.conditions, READY, truth, reason, &because.message, generation, self.clock.now());
-        let status = DNSProviderStatus { observed_generation: Some(generation), zones, conditions: vec![condition] };
+        let (observed_generation, conditions) = (Some(generation), vec![condition]);
+        let status = DNSProviderStatus { observed_generation, account, zones, conditions };
         self.status.submit(&ObjectKey::new("", name), &status, Urgency::Now);
     }
 }
