@@ -32,5 +32,6 @@ mod world;
 pub mod zones;
 
 pub use config::Config;
+pub use controllers::provider::build::BUILT_IN as DNS_PROVIDERS;
 pub use plan::plan;
 pub use run::{run, run_in};

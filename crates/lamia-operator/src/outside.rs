@@ -17,11 +17,11 @@ use lamia_providers::dns::DnsProvider;
 use lamia_providers::error::ProviderError;
 use lamia_providers::lookup::{Lookup, LookupConfig};
 use lamia_providers::probe::{self, Prober, TlsProber};
-use lamia_providers::secret::Secret;
 
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::controllers::provider::build;
+pub use crate::controllers::provider::build::Credential;
 use crate::zones::{AuthoritativeServers, Propagation};
 
 /// Timeout of one DNS question.
@@ -119,7 +119,7 @@ pub trait DnsProviders: Send + Sync {
     fn connect(
         &self,
         spec: &DNSProviderSpec,
-        credential: Option<Secret>,
+        credential: Credential,
         allow_private: bool,
     ) -> Result<Arc<dyn DnsProvider>, Because<ZoneReason>>;
 }
@@ -131,7 +131,7 @@ impl DnsProviders for BuiltIn {
     fn connect(
         &self,
         spec: &DNSProviderSpec,
-        credential: Option<Secret>,
+        credential: Credential,
         allow_private: bool,
     ) -> Result<Arc<dyn DnsProvider>, Because<ZoneReason>> {
         build::build(spec, credential, allow_private)

@@ -95,8 +95,8 @@ fn completions_name_the_commands() {
 }
 
 #[test]
-fn the_version_names_the_api() {
+fn the_version_names_the_api_and_the_providers_that_are_built_in() {
     let (code, stdout, _) = run(&["version"]);
     assert_eq!(code, 0);
-    assert!(stdout.ends_with("(API lamia.dev/v1alpha1)\n"), "{stdout}");
+    assert!(stdout.contains("(API lamia.dev/v1alpha1; DNS providers: googleCloudDNS, "), "{stdout}");
 }

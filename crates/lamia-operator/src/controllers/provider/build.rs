@@ -1,60 +1,116 @@
 //! From a DNSProvider's spec and its credential to something that can be asked.
+//!
+//! One module a provider, each behind its cargo feature. What a build was made without is refused by name.
+
+#[cfg(feature = "google")]
+mod google;
+#[cfg(feature = "powerdns")]
+mod power_dns;
+#[cfg(feature = "rfc2136")]
+mod rfc2136;
 
 use std::sync::Arc;
 
-use lamia_api::provider::{DNSProviderSpec, PowerDns, Rfc2136};
+use lamia_api::provider::{self as api, DNSProviderSpec};
 use lamia_core::host::reason::{Because, ZoneReason};
 use lamia_core::name::Fqdn;
 use lamia_providers::dns::DnsProvider;
 use lamia_providers::secret::Secret;
 
-/// Which provider a spec asks for.
-pub(super) enum Wanted<'a> {
-    PowerDns(&'a PowerDns),
-    Rfc2136(&'a Rfc2136),
+/// As whom to speak to a provider.
+#[derive(Clone)]
+pub enum Credential {
+    /// `auth` is not given.
+    None,
+    /// What the Secret of `auth.secretRef` holds.
+    Secret(Secret),
+    /// `auth.ambient`: the pod's own identity.
+    Ambient,
 }
 
-/// What the spec asks for, or why it can't be had.
-pub(super) fn wanted(spec: &DNSProviderSpec) -> Result<Wanted<'_>, Because<ZoneReason>> {
-    let DNSProviderSpec {
-        google_cloud_dns,
-        route53,
-        cloudflare,
-        rfc2136,
-        power_dns,
-        webhook,
-        auth,
-        zones: _,
-        create_zones: _,
-        grants: _,
-        default: _,
-    } = spec;
-    let unbuilt = [
-        ("googleCloudDNS", google_cloud_dns.is_some()),
-        ("route53", route53.is_some()),
-        ("cloudflare", cloudflare.is_some()),
-        ("webhook", webhook.is_some()),
-        ("auth.ambient", auth.as_ref().is_some_and(|auth| auth.ambient.is_some())),
-    ];
-    if let Some((field, _)) = unbuilt.iter().find(|(_, given)| *given) {
-        let text = format!("spec.{field} is not supported by this version of Lamia; use powerDNS or rfc2136");
-        return Err(Because::new(ZoneReason::Unsupported, text));
-    }
-    match (power_dns, rfc2136) {
-        (Some(power_dns), None) if cfg!(feature = "powerdns") => Ok(Wanted::PowerDns(power_dns)),
-        (None, Some(rfc2136)) if cfg!(feature = "rfc2136") => Ok(Wanted::Rfc2136(rfc2136)),
-        (Some(_), None) | (None, Some(_)) => {
-            Err(Because::new(ZoneReason::Unsupported, "this build of Lamia was made without that provider"))
+impl Credential {
+    /// The Secret's content, for a provider that can't do without.
+    fn required(self, block: &str, what: &str) -> Built<Secret> {
+        match self {
+            Self::Secret(secret) => Ok(secret),
+            Self::None => Err(invalid(format!("{block} needs {what}: set spec.auth.secretRef"))),
+            Self::Ambient => Err(no_ambient(block)),
         }
-        _ => Err(Because::new(ZoneReason::Invalid, "give exactly one provider block")),
+    }
+
+    /// The Secret's content, for a provider that can do without.
+    fn optional(self, block: &str) -> Built<Option<Secret>> {
+        match self {
+            Self::Secret(secret) => Ok(Some(secret)),
+            Self::None => Ok(None),
+            Self::Ambient => Err(no_ambient(block)),
+        }
     }
 }
+
+type Built<T> = Result<T, Because<ZoneReason>>;
+
+/// The one block of a spec.
+#[expect(dead_code, reason = "not every provider is built in")]
+enum Block<'a> {
+    Google(&'a api::GoogleCloudDns),
+    Route53(&'a api::Route53),
+    Cloudflare(&'a api::Cloudflare),
+    Rfc2136(&'a api::Rfc2136),
+    PowerDns(&'a api::PowerDns),
+    Webhook(&'a api::Webhook),
+}
+
+impl<'a> Block<'a> {
+    fn of(spec: &'a DNSProviderSpec) -> Built<Self> {
+        let DNSProviderSpec { google_cloud_dns, route53, cloudflare, rfc2136, power_dns, webhook, .. } = spec;
+        let blocks = [
+            google_cloud_dns.as_ref().map(Self::Google),
+            route53.as_ref().map(Self::Route53),
+            cloudflare.as_ref().map(Self::Cloudflare),
+            rfc2136.as_ref().map(Self::Rfc2136),
+            power_dns.as_ref().map(Self::PowerDns),
+            webhook.as_ref().map(Self::Webhook),
+        ];
+        let mut given = blocks.into_iter().flatten();
+        match (given.next(), given.next()) {
+            (Some(block), None) => Ok(block),
+            _ => Err(invalid("give exactly one provider block".to_owned())),
+        }
+    }
+
+    /// Its field in the spec.
+    fn field(&self) -> &'static str {
+        match self {
+            Self::Google(_) => "googleCloudDNS",
+            Self::Route53(_) => "route53",
+            Self::Cloudflare(_) => "cloudflare",
+            Self::Rfc2136(_) => "rfc2136",
+            Self::PowerDns(_) => "powerDNS",
+            Self::Webhook(_) => "webhook",
+        }
+    }
+}
+
+/// The providers that this build has, as their fields in a spec.
+pub const BUILT_IN: &[&str] = &[
+    #[cfg(feature = "google")]
+    "googleCloudDNS",
+    #[cfg(feature = "powerdns")]
+    "powerDNS",
+    #[cfg(feature = "rfc2136")]
+    "rfc2136",
+];
 
 /// The provider's label in metrics.
 pub(super) fn kind(spec: &DNSProviderSpec) -> &'static str {
-    match wanted(spec) {
-        Ok(Wanted::PowerDns(_)) => "powerdns",
-        Ok(Wanted::Rfc2136(_)) => "rfc2136",
+    match Block::of(spec) {
+        Ok(Block::Google(_)) => "google",
+        Ok(Block::Route53(_)) => "route53",
+        Ok(Block::Cloudflare(_)) => "cloudflare",
+        Ok(Block::Rfc2136(_)) => "rfc2136",
+        Ok(Block::PowerDns(_)) => "powerdns",
+        Ok(Block::Webhook(_)) => "webhook",
         Err(_) => "unsupported",
     }
 }
@@ -62,80 +118,88 @@ pub(super) fn kind(spec: &DNSProviderSpec) -> &'static str {
 /// Makes the provider; nothing is sent yet.
 pub(crate) fn build(
     spec: &DNSProviderSpec,
-    credential: Option<Secret>,
+    credential: Credential,
     allow_private: bool,
-) -> Result<Arc<dyn DnsProvider>, Because<ZoneReason>> {
-    match wanted(spec)? {
-        Wanted::PowerDns(block) => power_dns(block, credential, allow_private),
-        Wanted::Rfc2136(block) => rfc2136(block, &names("zones", &spec.zones)?, credential, allow_private),
+) -> Built<Arc<dyn DnsProvider>> {
+    match Block::of(spec)? {
+        #[cfg(feature = "google")]
+        Block::Google(block) => google::build(block, credential, allow_private),
+        #[cfg(feature = "powerdns")]
+        Block::PowerDns(block) => power_dns::build(block, credential, allow_private),
+        #[cfg(feature = "rfc2136")]
+        Block::Rfc2136(block) => rfc2136::build(block, &names("zones", &spec.zones)?, credential, allow_private),
+        absent => {
+            let text = format!(
+                "this build of Lamia was made without spec.{}; it has {}",
+                absent.field(),
+                match BUILT_IN {
+                    [] => "no provider at all".to_owned(),
+                    some => some.join(", "),
+                }
+            );
+            Err(Because::new(ZoneReason::Unsupported, text))
+        }
     }
 }
 
-#[cfg(feature = "powerdns")]
-fn power_dns(
-    block: &PowerDns,
-    credential: Option<Secret>,
-    allow_private: bool,
-) -> Result<Arc<dyn DnsProvider>, Because<ZoneReason>> {
-    use lamia_providers::dns::powerdns::{PowerDns, PowerDnsConfig};
-    let api_key = credential
-        .ok_or_else(|| Because::new(ZoneReason::Invalid, "powerDNS needs an API key: set spec.auth.secretRef"))?;
-    let config = PowerDnsConfig {
-        url: block.url.clone(),
-        server_id: block.server_id.clone(),
-        api_key,
-        ca_bundle: block.ca_bundle.clone(),
-        name_servers: names("powerDNS.nameServers", &block.name_servers)?,
-        allow_private,
-    };
-    Ok(Arc::new(PowerDns::new(config).map_err(|error| Because::new(ZoneReason::Invalid, error.hint))?))
+fn invalid(text: String) -> Because<ZoneReason> {
+    Because::new(ZoneReason::Invalid, text)
 }
 
-#[cfg(not(feature = "powerdns"))]
-fn power_dns(_: &PowerDns, _: Option<Secret>, _: bool) -> Result<Arc<dyn DnsProvider>, Because<ZoneReason>> {
-    Err(Because::new(ZoneReason::Unsupported, "this build of Lamia was made without powerDNS"))
+fn no_ambient(block: &str) -> Because<ZoneReason> {
+    invalid(format!("{block} knows no identity of the pod (auth.ambient); set spec.auth.secretRef"))
 }
 
-#[cfg(feature = "rfc2136")]
-fn rfc2136(
-    block: &Rfc2136,
-    zones: &[Fqdn],
-    credential: Option<Secret>,
-    allow_private: bool,
-) -> Result<Arc<dyn DnsProvider>, Because<ZoneReason>> {
-    use lamia_api::provider::TsigAlgorithm as Written;
-    use lamia_providers::dns::rfc2136::{Rfc2136, Rfc2136Config, Tsig, TsigAlgorithm};
-    let invalid = |text: &str| Because::new(ZoneReason::Invalid, text);
-    let tsig = match (&block.tsig_key_name, credential) {
-        (None, None) => None,
-        (Some(name), Some(secret)) => Some(Tsig {
-            name: Fqdn::parse(name)
-                .map_err(|error| invalid(&format!("spec.rfc2136.tsigKeyName: {name:?}: {error}")))?,
-            algorithm: match block.tsig_algorithm {
-                Written::HmacSha256 => TsigAlgorithm::HmacSha256,
-                Written::HmacSha384 => TsigAlgorithm::HmacSha384,
-                Written::HmacSha512 => TsigAlgorithm::HmacSha512,
-            },
-            secret,
-        }),
-        (Some(_), None) => return Err(invalid("rfc2136.tsigKeyName needs the key's secret: set spec.auth.secretRef")),
-        (None, Some(_)) => {
-            return Err(invalid("spec.auth.secretRef needs the key's name: set spec.rfc2136.tsigKeyName"));
-        }
-    };
-    let config = Rfc2136Config { server: block.server.clone(), zones: zones.to_vec(), tsig, allow_private };
-    Ok(Arc::new(Rfc2136::new(config).map_err(|error| invalid(&error.hint))?))
-}
-
-#[cfg(not(feature = "rfc2136"))]
-fn rfc2136(_: &Rfc2136, _: &[Fqdn], _: Option<Secret>, _: bool) -> Result<Arc<dyn DnsProvider>, Because<ZoneReason>> {
-    Err(Because::new(ZoneReason::Unsupported, "this build of Lamia was made without rfc2136"))
+/// A finished provider, or what is wrong with what it was to be made from.
+#[cfg(any(feature = "google", feature = "powerdns", feature = "rfc2136"))]
+fn made<P: DnsProvider + 'static>(
+    provider: Result<P, lamia_providers::error::ProviderError>,
+) -> Built<Arc<dyn DnsProvider>> {
+    match provider {
+        Ok(provider) => Ok(Arc::new(provider)),
+        Err(error) => Err(invalid(error.hint)),
+    }
 }
 
 /// Reads names in a field.
-fn names(field: &str, texts: &[String]) -> Result<Vec<Fqdn>, Because<ZoneReason>> {
-    let read = |text: &String| {
-        Fqdn::parse(text).map_err(|error| Because::new(ZoneReason::Invalid, format!("spec.{field}: {text:?}: {error}")))
-    };
+fn names(field: &str, texts: &[String]) -> Built<Vec<Fqdn>> {
+    let read = |text: &String| Fqdn::parse(text).map_err(|error| invalid(format!("spec.{field}: {text:?}: {error}")));
     texts.iter().map(read).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn refusal(spec: Value, credential: Credential) -> String {
+        let spec: DNSProviderSpec = serde_json::from_value(spec).expect("a spec");
+        match build(&spec, credential, false) {
+            Ok(_) => panic!("it was built"),
+            Err(because) => because.message,
+        }
+    }
+
+    #[test]
+    fn what_is_missing_or_too_much_is_said_by_its_field() {
+        let secret = || Credential::Secret(Secret::new("sesame"));
+        let power_dns = json!({"powerDNS": {"url": "https://pdns.example"}});
+        let google = json!({"googleCloudDNS": {"project": "acme"}});
+        let keyless = json!({"rfc2136": {"server": "ns.example:53"}, "zones": ["example.org"]});
+        let table = [
+            (json!({}), secret(), "exactly one provider block"),
+            (json!({"powerDNS": {"url": "x"}, "cloudflare": {}}), secret(), "exactly one provider block"),
+            (power_dns.clone(), Credential::None, "powerDNS needs an API key"),
+            (power_dns, Credential::Ambient, "powerDNS knows no identity of the pod"),
+            (google.clone(), Credential::None, "googleCloudDNS needs"),
+            (google, secret(), "JSON"),
+            (keyless.clone(), secret(), "rfc2136.tsigKeyName"),
+            (keyless, Credential::Ambient, "rfc2136 knows no identity of the pod"),
+        ];
+        for (spec, credential, words) in table {
+            let text = refusal(spec.clone(), credential);
+            assert!(text.contains(words), "{spec}: {text}");
+            assert!(!text.contains("sesame"), "{text}");
+        }
+    }
 }

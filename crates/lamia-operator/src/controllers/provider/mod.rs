@@ -19,6 +19,7 @@ use lamia_providers::dns::{DnsProvider, ProviderZone};
 use lamia_providers::error::ProviderError;
 use lamia_providers::secret::Secret;
 
+use self::build::Credential;
 use super::zone_reason;
 use crate::clock::Clock;
 use crate::condition::settle;
@@ -168,10 +169,14 @@ pub(crate) async fn connect(
     name: &str,
     spec: &DNSProviderSpec,
 ) -> Result<Arc<dyn DnsProvider>, Because<ZoneReason>> {
-    let reference = spec.auth.as_ref().and_then(|auth| auth.secret_ref.as_ref());
+    let (reference, ambient) = match &spec.auth {
+        Some(auth) => (auth.secret_ref.as_ref(), auth.ambient.is_some()),
+        None => (None, false),
+    };
     let credential = match reference {
-        Some(reference) => Some(credential(client, namespace, reference, name).await?),
-        None => None,
+        Some(reference) => Credential::Secret(credential(client, namespace, reference, name).await?),
+        None if ambient => Credential::Ambient,
+        None => Credential::None,
     };
     providers.connect(spec, credential, allow_private)
 }

@@ -10,10 +10,9 @@ use lamia_core::host::reason::{Because, ZoneReason};
 use lamia_core::name::Fqdn;
 use lamia_core::record::{RrsetChange, ZoneRecords};
 use lamia_operator::clock::Clock as _;
-use lamia_operator::outside::DnsProviders;
+use lamia_operator::outside::{Credential, DnsProviders};
 use lamia_providers::dns::{Capabilities, ChangeTicket, DnsProvider, ProviderZone, ZoneId, check};
 use lamia_providers::error::{ErrorKind, ProviderError};
-use lamia_providers::secret::Secret;
 
 use super::{Dns, NAME_SERVERS, State, fqdn};
 use crate::simulation::weather::{Part, Strike};
@@ -31,7 +30,7 @@ impl DnsProviders for Dns {
     fn connect(
         &self,
         _: &DNSProviderSpec,
-        _: Option<Secret>,
+        _: Credential,
         _: bool,
     ) -> Result<Arc<dyn DnsProvider>, Because<ZoneReason>> {
         Ok(Arc::new(self.clone()))
