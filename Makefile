@@ -11,7 +11,7 @@ CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := $(CACHE)/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 
 .DEFAULT_GOAL := help
-.PHONY: help sandbox simulate simulate-fresh fuzz test test-kubernetes bench lint fmt clippy deny tidy gen gen-check
+.PHONY: help sandbox simulate simulate-fresh fuzz test test-kubernetes bench bench-zones lint fmt clippy deny tidy gen gen-check
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,10 @@ bench: ## How fast hosts go live, and at what cost (BENCH_HOSTS=1,100,1000 BENCH
 	cargo build --locked --release --package lamia
 	@mkdir -p $(SHIPPED) && cp $(TARGET)/release/lamia $(SHIPPED)/lamia
 	@BENCH_LAMIA=$(abspath $(SHIPPED)/lamia) cargo bench --locked --package lamia --features sandbox --bench hosts
+
+bench-zones: ## What a large zone costs, and a broken one beside a good one
+	@tools/install sandbox
+	cargo bench --locked --package lamia --features sandbox --bench zones
 
 lint: fmt clippy deny tidy gen-check ## Format, clippy, dependencies, house rules, generated files
 
