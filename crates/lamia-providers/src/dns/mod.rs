@@ -3,11 +3,13 @@
 pub mod budget;
 pub mod check;
 
+#[cfg(feature = "cloudflare")]
+pub mod cloudflare;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 #[cfg(feature = "google")]
 pub mod google;
-#[cfg(any(feature = "google", feature = "powerdns"))]
+#[cfg(any(feature = "cloudflare", feature = "google", feature = "powerdns"))]
 mod http;
 pub mod memory;
 #[cfg(feature = "powerdns")]
@@ -115,7 +117,8 @@ pub trait DnsProvider: Send + Sync {
     async fn delete_zone(&self, zone: &ZoneId) -> Result<(), ProviderError>;
 
     /// Every RRset of the zone, SOA and apex NS included. Left out is what no [`RrsetKey`](lamia_core::record::RrsetKey)
-    /// can name (labels with spaces or dots) and what is not served (disabled records); both survive every `apply`.
+    /// can name (labels with spaces or dots) and what is not served (disabled records); both survive every `apply`. So is
+    /// the record by which a provider whose zones have no label remembers that Lamia made one: it goes with the zone.
     async fn records(&self, zone: &ZoneId) -> Result<ZoneRecords, ProviderError>;
 
     /// Applies the changes, within [`Capabilities::limits`], each RRset at most once.
@@ -127,7 +130,7 @@ pub trait DnsProvider: Send + Sync {
 
 /// Ends `work` as `Unavailable` when it is not done within the deadline of 5 s, whatever it is waiting for.
 #[cfg_attr(
-    not(any(feature = "google", feature = "powerdns", feature = "rfc2136")),
+    not(any(feature = "cloudflare", feature = "google", feature = "powerdns", feature = "rfc2136")),
     expect(dead_code, reason = "no networked provider")
 )]
 async fn within_deadline<T>(

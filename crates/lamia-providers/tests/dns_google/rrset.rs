@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::api::error;
-use crate::standin::Reply;
+use crate::standin::{Reply, is_quoted};
 
 /// An RRset in a request. Lamia never writes a routing policy, so none is known here.
 #[derive(Deserialize, Serialize)]
@@ -78,45 +78,18 @@ fn is_data(rtype: &str, data: &str) -> bool {
         "A" => data.parse::<Ipv4Addr>().is_ok(),
         "AAAA" => data.parse::<Ipv6Addr>().is_ok(),
         "CNAME" | "NS" | "ALIAS" | "PTR" => is_name(data),
-        "TXT" | "SPF" => is_strings(data),
+        // What people typed into the console may be unquoted; that is stored as it is, so it may be named in a deletion.
+        "TXT" | "SPF" => is_quoted(data) || !data.contains('"'),
         "CAA" => {
             let mut parts = data.splitn(3, ' ');
             let flags = parts.next().is_some_and(|flags| flags.parse::<u8>().is_ok());
             let tag =
                 parts.next().is_some_and(|tag| !tag.is_empty() && tag.bytes().all(|it| it.is_ascii_alphanumeric()));
-            flags && tag && parts.next().is_some_and(is_strings)
+            flags && tag && parts.next().is_some_and(is_quoted)
         }
         "MX" => data.split_once(' ').is_some_and(|(preference, to)| preference.parse::<u16>().is_ok() && is_name(to)),
         _ => !data.is_empty(),
     }
-}
-
-/// Quoted strings apart by one space, each of 1 to 255 octets once its escapes are read, in printable ASCII. What people
-/// typed into the console may be unquoted; that is stored as it is, so it may be named in a deletion.
-fn is_strings(data: &str) -> bool {
-    if !data.starts_with('"') {
-        return !data.contains('"');
-    }
-    let (mut length, mut open, mut rest) = (0, false, data.as_bytes());
-    while let [first, after @ ..] = rest {
-        rest = after;
-        match (first, open) {
-            (b'"', false) => (length, open) = (0, true),
-            (b'"', true) => open = false,
-            (b' ', false) => {}
-            (b'\\', true) => {
-                let digits = after.iter().take(3).take_while(|it| it.is_ascii_digit()).count();
-                rest = &after[if digits == 3 { 3 } else { 1.min(after.len()) }..];
-                length += 1;
-            }
-            (0x20..=0x7e, true) => length += 1,
-            _ => return false,
-        }
-        if length > 255 {
-            return false;
-        }
-    }
-    !open
 }
 
 /// The errors "cnameResourceRecordSetConflict" and "invalidZoneApex".

@@ -211,3 +211,30 @@ fn response(reply: &Reply, body: Body) -> Response {
     }
     response.body(body).expect("an answer")
 }
+
+/// Whether TXT data is quoted strings apart by spaces, each of at most 255 octets once its escapes are read, in printable ASCII.
+pub(crate) fn is_quoted(data: &str) -> bool {
+    let (mut length, mut open, mut rest) = (0, false, data.as_bytes());
+    if !data.starts_with('"') {
+        return false;
+    }
+    while let [first, after @ ..] = rest {
+        rest = after;
+        match (first, open) {
+            (b'"', false) => (length, open) = (0, true),
+            (b'"', true) => open = false,
+            (b' ', false) => {}
+            (b'\\', true) => {
+                let digits = after.iter().take(3).take_while(|it| it.is_ascii_digit()).count();
+                rest = &after[if digits == 3 { 3 } else { 1.min(after.len()) }..];
+                length += 1;
+            }
+            (0x20..=0x7e, true) => length += 1,
+            _ => return false,
+        }
+        if length > 255 {
+            return false;
+        }
+    }
+    !open
+}
