@@ -173,15 +173,15 @@ impl Cloudflare {
         let wanted = |field: &str, value: &Value| call.query.get(field).is_none_or(|wanted| value == wanted);
         let told = self.zones.values().map(|zone| &zone.told);
         let zones = told.filter(|told| wanted("name", &told["name"]) && wanted("account.id", &told["account"]["id"]));
-        self.turn(zones.cloned().collect(), call, 50)
+        self.turn(&zones.collect::<Vec<_>>(), call, 50)
     }
 
     fn list_records(&self, id: &str, call: &Call) -> Result<Reply, Reply> {
         let wanted = |record: &&Value| call.query.get("name.exact").is_none_or(|name| record["name"] == *name);
-        self.turn(self.zones[id].records.iter().filter(wanted).cloned().collect(), call, 5_000_000)
+        self.turn(&self.zones[id].records.iter().filter(wanted).collect::<Vec<_>>(), call, 5_000_000)
     }
 
-    fn turn(&self, all: Vec<Value>, call: &Call, most: usize) -> Result<Reply, Reply> {
+    fn turn(&self, all: &[&Value], call: &Call, most: usize) -> Result<Reply, Reply> {
         let number = |name: &str| call.query.get(name).and_then(|text| text.parse::<usize>().ok());
         let (Some(page), Some(size)) = (number("page").filter(|page| *page > 0), number("per_page")) else {
             return Err(error(400, 1004, "page and per_page"));
@@ -190,7 +190,7 @@ impl Cloudflare {
             return Err(error(400, 1004, "per_page"));
         }
         let size = size.min(self.page);
-        let shown: Vec<&Value> = all.iter().skip((page - 1) * size).take(size).collect();
+        let shown: Vec<&&Value> = all.iter().skip((page - 1) * size).take(size).collect();
         let pages = all.len().div_ceil(size);
         let info = json!({"page": page, "per_page": size, "count": shown.len(), "total_count": all.len(), "total_pages": pages});
         let body = json!({"result": shown, "success": true, "errors": [], "messages": [], "result_info": info});

@@ -189,8 +189,8 @@ impl Google {
             return Err(error(400, "invalid", "Invalid value for 'parameters.dnsName'"));
         }
         let zones = self.zones.iter().filter(|(_, zone)| wanted.is_none_or(|name| zone.dns_name == *name));
-        let zones = zones.map(|(name, zone)| zone.shown(name)).collect();
-        self.turn("managedZones", zones, call)
+        let zones: Vec<Value> = zones.map(|(name, zone)| zone.shown(name)).collect();
+        self.turn("managedZones", &zones, call)
     }
 
     fn list_rrsets(&self, name: &str, call: &Call) -> Result<Reply, Reply> {
@@ -200,11 +200,12 @@ impl Google {
         }
         let rrsets = self.zones[name].rrsets.iter();
         let rrsets = rrsets.filter(|((name, _), _)| wanted.is_none_or(|wanted| wanted == name));
-        self.turn("rrsets", rrsets.map(|(_, rrset)| rrset.clone()).collect(), call)
+        let rrsets: Vec<&Value> = rrsets.map(|(_, rrset)| rrset).collect();
+        self.turn("rrsets", &rrsets, call)
     }
 
     /// One page; its token says where the next one begins.
-    fn turn(&self, what: &str, all: Vec<Value>, call: &Call) -> Result<Reply, Reply> {
+    fn turn(&self, what: &str, all: &[impl Serialize], call: &Call) -> Result<Reply, Reply> {
         let number = |name: &str| call.query.get(name).map(|text| text.parse::<usize>()).transpose();
         let most = number("maxResults").ok().flatten().filter(|most| (1..=1000).contains(most));
         let most = most.ok_or_else(|| error(400, "invalid", "Invalid value for 'parameters.maxResults'"))?;

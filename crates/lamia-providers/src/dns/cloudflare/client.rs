@@ -18,6 +18,7 @@ const API: &str = "https://api.cloudflare.com/client/v4";
 /// is at most 1,000, burst included.
 const PER_SECOND: f64 = 3.0;
 const BURST: f64 = 100.0;
+const _: () = assert!(300.0 * PER_SECOND + BURST <= 1200.0, "more than Cloudflare takes in 5 minutes");
 
 /// The zones that one token sees.
 pub(super) struct Client {
