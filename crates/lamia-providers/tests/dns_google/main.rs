@@ -252,12 +252,19 @@ async fn a_zone_that_is_deleted_behind_our_back_is_not_found() {
 
 #[tokio::test]
 async fn a_change_is_in_sync_when_google_says_that_it_is_done() {
-    let (_standin, provider, zone) = start_with_zone().await;
+    let (standin, provider, zone) = start_with_zone().await;
     let ticket = provider.apply(&zone.id, &[publish("shop.example.org", 1)]).await.expect("applied");
     assert!(ticket.0.is_some());
     assert!(!provider.in_sync(&zone.id, &ticket).await.expect("an answer"), "pending");
     assert!(provider.in_sync(&zone.id, &ticket).await.expect("an answer"), "done");
     assert!(provider.in_sync(&zone.id, &ChangeTicket::default()).await.expect("an answer"));
+
+    standin.next(Method::POST, "/changes", Fault::LosesTheAnswer);
+    let host = [publish("other.example.org", 1)];
+    assert_eq!(provider.apply(&zone.id, &host).await.expect_err("no answer").kind, ErrorKind::Unavailable);
+    let again = provider.apply(&zone.id, &host).await.expect("done already");
+    assert!(again != ticket && !provider.in_sync(&zone.id, &again).await.expect("an answer"), "pending all the same");
+    assert!(provider.in_sync(&zone.id, &again).await.expect("an answer"));
 }
 
 async fn refused(with: Reply) -> ProviderError {

@@ -67,8 +67,14 @@ impl Client {
     }
 
     /// One thing.
-    pub(super) async fn get<T: DeserializeOwned>(&self, operation: &str, path: &[&str]) -> Result<T, ProviderError> {
-        let answer = self.send(operation, Request::new(Method::GET, path.iter().copied())).await?;
+    pub(super) async fn get<T: DeserializeOwned>(
+        &self,
+        operation: &str,
+        path: &[&str],
+        query: &[(&'static str, &str)],
+    ) -> Result<T, ProviderError> {
+        let query = query.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        let answer = self.send(operation, Request { query, ..Request::new(Method::GET, path.iter().copied()) }).await?;
         answer.json(operation, NOT_GOOGLE)
     }
 

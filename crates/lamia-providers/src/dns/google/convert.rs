@@ -92,6 +92,13 @@ pub(super) struct ChangeBody {
     pub(super) status: String,
 }
 
+/// The latest changes of a zone, as GET answers.
+#[derive(Debug, Deserialize)]
+pub(super) struct ChangesPage {
+    #[serde(default)]
+    pub(super) changes: Vec<ChangeBody>,
+}
+
 /// A project, as GET answers.
 #[derive(Debug, Deserialize)]
 pub(super) struct ProjectBody {

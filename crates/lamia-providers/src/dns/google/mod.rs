@@ -20,7 +20,9 @@ use lamia_core::record::{RrsetChange, ZoneRecords};
 pub use config::{GoogleConfig, GoogleCredential};
 
 use self::client::{Client, NOT_GOOGLE};
-use self::convert::{ChangeBody, Contents, NewChange, NewZone, ProjectBody, RrsetsPage, ZoneBody, ZonesPage};
+use self::convert::{
+    ChangeBody, ChangesPage, Contents, NewChange, NewZone, ProjectBody, RrsetsPage, ZoneBody, ZonesPage,
+};
 use super::http::to_json;
 use super::{Capabilities, ChangeTicket, DnsProvider, ProviderZone, ZoneId, check, within_deadline};
 use crate::error::{ErrorKind, ProviderError};
@@ -133,7 +135,7 @@ impl GoogleDns {
         if let Some(domain) = self.domains().get(zone) {
             return Ok(domain.clone());
         }
-        let body: ZoneBody = self.client.get(operation, &["managedZones", &zone.0]).await?;
+        let body: ZoneBody = self.client.get(operation, &["managedZones", &zone.0], &[]).await?;
         let found = body.zone().ok_or_else(|| {
             let hint = "the zone holds no records of its own: it forwards or looks up elsewhere";
             ProviderError::new(ErrorKind::Forbidden, operation, hint)
@@ -219,7 +221,7 @@ impl GoogleDns {
     ) -> Result<ChangeTicket, ProviderError> {
         let contents = self.read_at(operation, zone, changes).await?;
         let (open, _) = check::open_changes(apex, &contents.records, changes)?;
-        let Some(first) = open.first() else { return Ok(ChangeTicket::default()) };
+        let Some(first) = open.first() else { return self.latest(operation, zone).await };
         let key = &first.key;
         match self.write(operation, zone, &NewChange::replacing(open.iter().copied(), &contents)).await {
             Err(error) if is_surprise(&error) => Err(check::conflict(apex, key).caused_by(error)),
@@ -227,10 +229,19 @@ impl GoogleDns {
         }
     }
 
+    /// The zone's latest change, for what was done already, perhaps a moment ago: it is done no earlier than those before it.
+    async fn latest(&self, operation: &str, zone: &ZoneId) -> Result<ChangeTicket, ProviderError> {
+        let path = ["managedZones", &zone.0, "changes"];
+        let query = [("sortBy", "changeSequence"), ("sortOrder", "descending"), ("maxResults", "1")];
+        let page: ChangesPage = self.client.get(operation, &path, &query).await?;
+        Ok(ChangeTicket(page.changes.into_iter().next().map(|change| change.id)))
+    }
+
     async fn is_done(&self, zone: &ZoneId, ticket: &ChangeTicket) -> Result<bool, ProviderError> {
         let Some(change) = &ticket.0 else { return Ok(true) };
         let operation = format!("see whether changes to {} are served", zone.0);
-        let body: ChangeBody = self.client.get(&operation, &["managedZones", &zone.0, "changes", change]).await?;
+        let path = ["managedZones", &zone.0, "changes", change];
+        let body: ChangeBody = self.client.get(&operation, &path, &[]).await?;
         Ok(body.status == "done")
     }
 }
@@ -249,7 +260,7 @@ impl DnsProvider for GoogleDns {
     async fn account(&self) -> Result<Option<String>, ProviderError> {
         const OPERATION: &str = "ask whose the credential is";
         within_deadline(OPERATION, async {
-            let project: ProjectBody = self.client.get(OPERATION, &[]).await?;
+            let project: ProjectBody = self.client.get(OPERATION, &[], &[]).await?;
             Ok(Some(match &self.client.auth.account {
                 Some(email) => format!("project {} (service account {email})", project.id),
                 None => format!("project {}", project.id),
