@@ -4,7 +4,8 @@
 //! A token bucket: `burst` requests at once, `per_second` in the long run. A request that would wait longer than
 //! [`PATIENCE`] is not made at all, but told as `Throttled` with the time when it may be: its caller has better things to do.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
@@ -38,6 +39,23 @@ impl Budget {
     pub fn new(per_second: f64, burst: f64) -> Self {
         let bucket = Bucket { per_second, burst, tokens: burst, counted: Instant::now() };
         Self(Some(Arc::new(Mutex::new(bucket))))
+    }
+
+    /// The budget of everybody in this process who names the same `account`, made by the first of them and forgotten with the
+    /// last: two providers with one account share its limit, and a credential that is renewed keeps it.
+    #[must_use]
+    pub fn shared(account: &str, per_second: f64, burst: f64) -> Self {
+        static ACCOUNTS: LazyLock<Mutex<HashMap<String, Weak<Mutex<Bucket>>>>> = LazyLock::new(Mutex::default);
+        let mut accounts = ACCOUNTS.lock().unwrap_or_else(PoisonError::into_inner);
+        accounts.retain(|_, bucket| bucket.strong_count() > 0);
+        if let Some(bucket) = accounts.get(account).and_then(Weak::upgrade) {
+            return Self(Some(bucket));
+        }
+        let budget = Self::new(per_second, burst);
+        if let Some(bucket) = &budget.0 {
+            accounts.insert(account.to_owned(), Arc::downgrade(bucket));
+        }
+        budget
     }
 
     /// Takes one token, waiting for it if need be.
@@ -113,5 +131,16 @@ mod tests {
         budget.clone().take("list zones").await.expect("a token");
         assert!(budget.take("list zones").await.is_err());
         Budget::unlimited().take("list zones").await.expect("no limit");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_account_has_one_budget_while_anybody_uses_it() {
+        let first = Budget::shared("test of shared", 0.1, 1.0);
+        let second = Budget::shared("test of shared", 0.1, 1.0);
+        first.take("list zones").await.expect("a token");
+        assert!(second.take("list zones").await.is_err(), "the second has the first's budget");
+        Budget::shared("test of another", 0.1, 1.0).take("list zones").await.expect("another account's token");
+        drop((first, second));
+        Budget::shared("test of shared", 0.1, 1.0).take("list zones").await.expect("a new budget");
     }
 }

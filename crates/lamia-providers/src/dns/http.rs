@@ -20,6 +20,8 @@ const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
 /// How much of a refusal's body goes into the log, in characters.
 const LOGGED_BODY: usize = 1000;
 
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
 /// An HTTP API that speaks JSON.
 pub(super) struct Api {
     http: reqwest::Client,
@@ -72,7 +74,7 @@ impl Api {
         self.requests.load(Ordering::Relaxed)
     }
 
-    /// Sends the request, when the budget allows, and reads the answer.
+    /// Sends the request, when the budget allows, and reads the answer. Headers of the request go before ours, which say JSON.
     ///
     /// # Errors
     /// `Throttled` when the budget is spent; else those of [`endpoint::transport_error`], and `Protocol` for an answer that has no end.
@@ -81,10 +83,14 @@ impl Api {
         self.requests.fetch_add(1, Ordering::Relaxed);
         let broken = |error| endpoint::transport_error(operation, self.called, error);
         let url = self.url(&request);
-        let mut sending =
-            self.http.request(request.method, url).headers(request.headers).header(ACCEPT, "application/json");
+        let mut headers = request.headers;
+        headers.entry(ACCEPT).or_insert(JSON);
+        if request.body.is_some() {
+            headers.entry(CONTENT_TYPE).or_insert(JSON);
+        }
+        let mut sending = self.http.request(request.method, url).headers(headers);
         if let Some(body) = request.body {
-            sending = sending.header(CONTENT_TYPE, "application/json").body(body);
+            sending = sending.body(body);
         }
         let response = sending.send().await.map_err(broken)?;
         let (status, headers) = (response.status(), response.headers().clone());
@@ -107,7 +113,7 @@ impl Api {
 }
 
 /// The body; `None` when it is too large.
-async fn read(mut response: Response) -> Result<Option<Vec<u8>>, reqwest::Error> {
+pub(super) async fn read(mut response: Response) -> Result<Option<Vec<u8>>, reqwest::Error> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {
         if body.len() + chunk.len() > MAX_BODY {

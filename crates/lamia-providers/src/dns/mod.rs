@@ -35,6 +35,8 @@ pub struct Capabilities {
     pub creates_zones: bool,
     /// All zones that the credential sees can be listed; otherwise only those that are named can be found.
     pub lists_zones: bool,
+    /// The zone's own SOA, and the NS at its apex, are among [`DnsProvider::records`].
+    pub lists_apex: bool,
     /// One call of [`DnsProvider::apply`] is all or nothing.
     pub atomic_batches: bool,
     /// `before` of a change is checked by the server itself, not by a read of ours just before the write.
@@ -84,7 +86,8 @@ pub struct ChangeTicket(pub Option<String>);
 ///   after, and the caller reads the zone again.
 /// - **Concurrency**: one writer per zone calls `apply`; reads may come from anywhere.
 /// - **Names** outside the zone are `Invalid` before anything is sent.
-/// - **The zone's own SOA, and NS at its apex**, are listed by `records` and refused by `apply` as `Invalid`.
+/// - **The zone's own SOA, and NS at its apex**, are listed by `records` (where `lists_apex`) and refused by `apply` as
+///   `Invalid`.
 ///
 /// # Examples of changes
 /// | before | after | what is done |
@@ -113,12 +116,14 @@ pub trait DnsProvider: Send + Sync {
     /// Makes the zone, marked at the provider as made by Lamia; returns the one that exists, if it does.
     async fn create_zone(&self, domain: &Fqdn) -> Result<ProviderZone, ProviderError>;
 
-    /// Removes the zone with all its records; `Forbidden` when it holds something that `records` leaves out.
+    /// Removes the zone with all its records; `Forbidden` when it holds something that `records` leaves out, and where the
+    /// provider itself removes only empty zones.
     async fn delete_zone(&self, zone: &ZoneId) -> Result<(), ProviderError>;
 
-    /// Every RRset of the zone, SOA and apex NS included. Left out is what no [`RrsetKey`](lamia_core::record::RrsetKey)
-    /// can name (labels with spaces or dots) and what is not served (disabled records); both survive every `apply`. So is
-    /// the record by which a provider whose zones have no label remembers that Lamia made one: it goes with the zone.
+    /// Every RRset of the zone, SOA and apex NS included where `lists_apex`. Left out is what no
+    /// [`RrsetKey`](lamia_core::record::RrsetKey) can name (labels with spaces or dots) and what is not served (disabled
+    /// records); both survive every `apply`. So is the record by which a provider whose zones have no label remembers that
+    /// Lamia made one: it goes with the zone.
     async fn records(&self, zone: &ZoneId) -> Result<ZoneRecords, ProviderError>;
 
     /// Applies the changes, within [`Capabilities::limits`], each RRset at most once.

@@ -31,6 +31,7 @@ use crate::error::{ErrorKind, ProviderError};
 const CAPABILITIES: Capabilities = Capabilities {
     creates_zones: true,
     lists_zones: true,
+    lists_apex: true,
     atomic_batches: true,
     compares_and_swaps: true,
     limits: BatchLimits { changes: 1000, records: usize::MAX, octets: 100_000 },

@@ -26,6 +26,7 @@ use crate::error::{ErrorKind, ProviderError};
 const CAPABILITIES: Capabilities = Capabilities {
     creates_zones: true,
     lists_zones: true,
+    lists_apex: true,
     atomic_batches: true,
     compares_and_swaps: false,
     limits: BatchLimits::changes(2000),

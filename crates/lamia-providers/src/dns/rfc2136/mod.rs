@@ -31,6 +31,7 @@ use crate::error::{ErrorKind, ProviderError};
 const CAPABILITIES: Capabilities = Capabilities {
     creates_zones: false,
     lists_zones: false,
+    lists_apex: true,
     atomic_batches: true,
     compares_and_swaps: true,
     limits: BatchLimits::changes(250),

@@ -119,6 +119,7 @@ impl DnsProvider for Dns {
         Capabilities {
             creates_zones: true,
             lists_zones: true,
+            lists_apex: true,
             atomic_batches: self.able.atomic,
             compares_and_swaps: true,
             limits: BatchLimits::changes(self.able.max_changes),
