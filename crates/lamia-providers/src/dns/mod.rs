@@ -9,7 +9,11 @@ pub mod cloudflare;
 pub mod conformance;
 #[cfg(feature = "google")]
 pub mod google;
-#[cfg(any(feature = "cloudflare", feature = "google", feature = "powerdns"))]
+#[cfg(any(feature = "cloudflare", feature = "google", feature = "powerdns", feature = "route53"))]
+#[cfg_attr(
+    not(any(feature = "cloudflare", feature = "google", feature = "powerdns")),
+    expect(dead_code, reason = "Route 53's SDK builds its own requests")
+)]
 mod http;
 pub mod memory;
 #[cfg(feature = "powerdns")]
@@ -17,6 +21,8 @@ pub mod powerdns;
 pub mod presentation;
 #[cfg(feature = "rfc2136")]
 pub mod rfc2136;
+#[cfg(feature = "route53")]
+pub mod route53;
 
 use std::future::Future;
 
@@ -135,7 +141,13 @@ pub trait DnsProvider: Send + Sync {
 
 /// Ends `work` as `Unavailable` when it is not done within the deadline of 5 s, whatever it is waiting for.
 #[cfg_attr(
-    not(any(feature = "cloudflare", feature = "google", feature = "powerdns", feature = "rfc2136")),
+    not(any(
+        feature = "cloudflare",
+        feature = "google",
+        feature = "powerdns",
+        feature = "rfc2136",
+        feature = "route53"
+    )),
     expect(dead_code, reason = "no networked provider")
 )]
 async fn within_deadline<T>(
