@@ -9,9 +9,9 @@ pub mod cloudflare;
 pub mod conformance;
 #[cfg(feature = "google")]
 pub mod google;
-#[cfg(any(feature = "cloudflare", feature = "google", feature = "powerdns", feature = "route53"))]
+#[cfg(any(feature = "cloudflare", feature = "google", feature = "powerdns", feature = "route53", feature = "webhook"))]
 #[cfg_attr(
-    not(any(feature = "cloudflare", feature = "google", feature = "powerdns")),
+    not(any(feature = "cloudflare", feature = "google", feature = "powerdns", feature = "webhook")),
     expect(dead_code, reason = "Route 53's SDK builds its own requests")
 )]
 mod http;
@@ -23,6 +23,8 @@ pub mod presentation;
 pub mod rfc2136;
 #[cfg(feature = "route53")]
 pub mod route53;
+#[cfg(feature = "webhook")]
+pub mod webhook;
 
 use std::future::Future;
 
@@ -146,7 +148,8 @@ pub trait DnsProvider: Send + Sync {
         feature = "google",
         feature = "powerdns",
         feature = "rfc2136",
-        feature = "route53"
+        feature = "route53",
+        feature = "webhook"
     )),
     expect(dead_code, reason = "no networked provider")
 )]
