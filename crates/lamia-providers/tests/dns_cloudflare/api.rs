@@ -157,6 +157,7 @@ impl Cloudflare {
                 Ok(good(&json!({"id": id})))
             }
             ("GET", ["zones", id, "dns_records"]) => self.list_records(id, call),
+            ("GET", ["zones", id, "dns_records", "export"]) => Ok(self.export(id)),
             ("POST", ["zones", id, "dns_records"]) => {
                 let record: Record = read(&call.body)?;
                 self.write(id, Batch { deletes: vec![], patches: vec![], puts: vec![], posts: vec![record] })
@@ -179,6 +180,16 @@ impl Cloudflare {
     fn list_records(&self, id: &str, call: &Call) -> Result<Reply, Reply> {
         let wanted = |record: &&Value| call.query.get("name.exact").is_none_or(|name| record["name"] == *name);
         self.turn(&self.zones[id].records.iter().filter(wanted).collect::<Vec<_>>(), call, 5_000_000)
+    }
+
+    /// The zone as a zone file; without its records, which nobody reads from it.
+    fn export(&self, id: &str) -> Reply {
+        let name = self.zones[id].told["name"].as_str().expect("a name");
+        let soa = format!(
+            "{name}\t3600\tIN\tSOA\tbob.ns.cloudflare.com. dns.cloudflare.com. 2053592236 10000 2400 604800 3600"
+        );
+        let headers = vec![(CONTENT_TYPE, "text/plain; charset=utf-8".to_owned())];
+        Reply { status: 200, headers, body: format!(";; SOA Record\n{soa}\n") }
     }
 
     fn turn(&self, all: &[&Value], call: &Call, most: usize) -> Result<Reply, Reply> {

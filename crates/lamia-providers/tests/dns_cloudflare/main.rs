@@ -100,7 +100,7 @@ async fn a_zone_of_ten_thousand_records_is_read_in_pages_and_a_full_one_says_so(
         provider.requests() - before,
         begun.elapsed()
     );
-    assert_eq!((records.len(), provider.requests() - before), (9999 + 2, 2));
+    assert_eq!((records.len(), provider.requests() - before), (9999 + 2, 3), "two pages, and the SOA");
 
     standin.api().quota = 10_000;
     let full = provider.apply(&zone.id, &[publish("one-more.example.org", 1)]).await.expect_err("full");
@@ -169,6 +169,11 @@ async fn a_zone_is_lamias_when_its_mark_says_so_and_only_then() {
     assert_eq!(told, [("example.org", false), ("example.net", true)]);
     let records = provider.records(&marked.id).await.expect("records");
     assert_eq!(records.len(), 2, "the mark is the zone's, as SOA and NS are: {records:?}");
+    let soa = &records[&key("example.net", RecordType::Soa)].values[0];
+    assert!(
+        soa.to_string().starts_with("bob.ns.cloudflare.com. dns.cloudflare.com. "),
+        "as Cloudflare tells it: {soa}"
+    );
     let over = RrsetChange {
         key: key("_lamia-zone.example.net", RecordType::Txt),
         before: None,

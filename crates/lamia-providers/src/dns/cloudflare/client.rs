@@ -1,8 +1,10 @@
 //! The Cloudflare API v4, request by request: what is sent, and what each answer means. Knows JSON bodies only as far as all
 //! answers are alike: the envelope, its pages and its errors.
 
+use data_encoding::HEXLOWER;
 use reqwest::Method;
-use reqwest::header::{AUTHORIZATION, HeaderValue};
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue};
+use ring::digest::{SHA256, digest};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use url::Url;
@@ -64,7 +66,8 @@ impl Client {
         // What stands at another place has limits of its own, or none.
         let budget = match config.endpoint {
             Some(_) => Budget::unlimited(),
-            None => Budget::new(PER_SECOND, BURST),
+            // Providers with one token share its budget; that other tokens are the same user's, nobody tells.
+            None => Budget::shared(&format!("cloudflare {}", fingerprint(config.token.expose())), PER_SECOND, BURST),
         };
         let http = endpoint::client(None, config.allow_private)?;
         Ok(Self { api: Api::new(http, base, "the Cloudflare API", budget), token })
@@ -84,6 +87,18 @@ impl Client {
     pub(super) async fn get<T: DeserializeOwned>(&self, operation: &str, path: &[&str]) -> Result<T, ProviderError> {
         let envelope = self.send(operation, Request::new(Method::GET, path.iter().copied())).await?;
         envelope.result.ok_or_else(|| ProviderError::new(ErrorKind::Protocol, operation, NOT_CLOUDFLARE))
+    }
+
+    /// One thing that is text, not JSON.
+    pub(super) async fn text(&self, operation: &str, path: &[&str]) -> Result<String, ProviderError> {
+        let mut request = Request::new(Method::GET, path.iter().copied());
+        request.headers.insert(ACCEPT, HeaderValue::from_static("text/plain"));
+        let answer = self.answer(operation, request).await?;
+        if answer.is_html() {
+            return Err(ProviderError::new(ErrorKind::Protocol, operation, NOT_CLOUDFLARE));
+        }
+        String::from_utf8(answer.body)
+            .map_err(|error| ProviderError::new(ErrorKind::Protocol, operation, NOT_CLOUDFLARE).caused_by(error))
     }
 
     /// All pages of a list. Pages are numbered, so what comes or goes meanwhile moves the rest: then nothing is told.
@@ -129,19 +144,22 @@ impl Client {
         envelope.result.ok_or_else(|| ProviderError::new(ErrorKind::Protocol, operation, NOT_CLOUDFLARE))
     }
 
-    async fn send<T: DeserializeOwned>(
-        &self,
-        operation: &str,
-        mut request: Request,
-    ) -> Result<Envelope<T>, ProviderError> {
-        request.headers.insert(AUTHORIZATION, self.token.clone());
-        let answer = self.api.send(operation, request).await?;
-        if !answer.status.is_success() {
-            return Err(refusal(operation, &answer));
-        }
+    async fn send<T: DeserializeOwned>(&self, operation: &str, request: Request) -> Result<Envelope<T>, ProviderError> {
+        let answer = self.answer(operation, request).await?;
         let envelope: Envelope<T> = answer.json(operation, NOT_CLOUDFLARE)?;
         if envelope.success { Ok(envelope) } else { Err(refusal(operation, &answer)) }
     }
+
+    async fn answer(&self, operation: &str, mut request: Request) -> Result<Answer, ProviderError> {
+        request.headers.insert(AUTHORIZATION, self.token.clone());
+        let answer = self.api.send(operation, request).await?;
+        if answer.status.is_success() { Ok(answer) } else { Err(refusal(operation, &answer)) }
+    }
+}
+
+/// What tells one token from another without telling the token.
+fn fingerprint(token: &[u8]) -> String {
+    HEXLOWER.encode(digest(&SHA256, token).as_ref())
 }
 
 fn is_token(text: &str) -> bool {

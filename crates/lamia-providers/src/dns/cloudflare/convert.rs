@@ -4,7 +4,7 @@
 //! Three things have no place in [`ZoneRecords`]:
 //! - **Proxied records**, and those that another product of Cloudflare keeps: their name is answered by Cloudflare itself. They
 //!   are listed with a value that says so, and never written.
-//! - **SOA and NS of the apex** are no records at Cloudflare. They are listed as its servers answer them.
+//! - **SOA and NS of the apex** are no records at Cloudflare. They are read from the zone, and from its export as a zone file.
 //! - **Lamia's mark of a zone** is a record, because a zone has no label. It belongs to the zone, so it is not listed.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,8 +21,9 @@ const MARK_LABEL: &str = "_lamia-zone";
 const MARK: &str = "made by lamia";
 /// What Cloudflare takes as TTL, in seconds; 30 on its largest plan, 60 on the others.
 const TTLS: std::ops::RangeInclusive<u32> = 30..=86_400;
+/// The TTLs of the apex's own, in seconds, as exports tell them.
 const NS_TTL: u32 = 86_400;
-const SOA_TTL: u32 = 1800;
+const SOA_TTL: u32 = 3600;
 
 /// A zone, as GET and POST answer.
 #[derive(Debug, Deserialize)]
@@ -121,8 +122,8 @@ pub(super) struct Contents {
 }
 
 impl Contents {
-    pub(super) fn new(domain: &Fqdn, name_servers: &[Fqdn], bodies: Vec<RecordBody>) -> Self {
-        let mut contents = Self { records: own(domain, name_servers), ..Self::default() };
+    pub(super) fn new(domain: &Fqdn, bodies: Vec<RecordBody>) -> Self {
+        let mut contents = Self::default();
         let mark = mark(domain);
         for body in bodies {
             let Some(key) = body.key() else {
@@ -149,15 +150,25 @@ impl Contents {
     }
 }
 
-/// SOA and NS of the apex, as Cloudflare's servers answer them but for the serial, which no API tells.
-fn own(domain: &Fqdn, name_servers: &[Fqdn]) -> ZoneRecords {
-    let Some(first) = name_servers.first() else { return ZoneRecords::new() };
-    let soa = RecordValue::Other(format!("{first}. dns.cloudflare.com. 0 10000 2400 604800 1800"));
-    let ns = name_servers.iter().cloned().map(RecordValue::Ns);
-    ZoneRecords::from([
+/// The data of the zone's SOA in its export (RFC 1035 §5.1, one record a line, fields apart by tabs).
+pub(super) fn exported_soa(domain: &Fqdn, export: &str) -> Option<String> {
+    export.lines().find_map(|line| {
+        let mut fields = line.split_ascii_whitespace();
+        let name = fields.next()?;
+        let is_soa = name.trim_end_matches('.').eq_ignore_ascii_case(domain.as_str()) && fields.nth(2)? == "SOA";
+        let data: Vec<_> = fields.collect();
+        (is_soa && data.len() == 7).then(|| data.join(" "))
+    })
+}
+
+/// SOA and NS of the apex, as Cloudflare's servers answer them.
+pub(super) fn own(domain: &Fqdn, name_servers: Vec<Fqdn>, soa: String) -> [(RrsetKey, Rrset); 2] {
+    let soa = RecordValue::Other(soa);
+    let ns = name_servers.into_iter().map(RecordValue::Ns);
+    [
         (RrsetKey::new(domain.clone(), RecordType::Soa), Rrset::new(SOA_TTL, [soa])),
         (RrsetKey::new(domain.clone(), RecordType::Ns), Rrset::new(NS_TTL, ns)),
-    ])
+    ]
 }
 
 /// Why a change can't be written at Cloudflare, whatever stands there.
@@ -254,23 +265,15 @@ mod tests {
             result: Vec<RecordBody>,
         }
         let list: List = serde_json::from_str(include_str!("fixtures/records.json")).expect("the fixture");
-        let servers = [name("ada.ns.cloudflare.com"), name("bob.ns.cloudflare.com")];
-        Contents::new(&name("example.org"), &servers, list.result)
+        Contents::new(&name("example.org"), list.result)
     }
 
     #[test]
     fn records_of_a_name_and_type_are_one_rrset_and_the_mark_is_the_zones() {
         let contents = contents();
         let listed: Vec<_> = contents.records.keys().map(ToString::to_string).collect();
-        let wanted = [
-            "_dmarc.example.org TXT",
-            "api.example.org A",
-            "example.org A",
-            "example.org NS",
-            "example.org SOA",
-            "example.org MX",
-            "www.example.org CNAME",
-        ];
+        let wanted =
+            ["_dmarc.example.org TXT", "api.example.org A", "example.org A", "example.org MX", "www.example.org CNAME"];
         assert_eq!(listed, wanted);
         let api = &contents.records[&key("api.example.org", RecordType::A)];
         assert_eq!((api.ttl, api.values.len()), (60, 2), "of two TTLs the smaller one");
@@ -278,6 +281,21 @@ mod tests {
         assert_eq!(contents.unspeakable, 1);
         let www = &contents.records[&key("www.example.org", RecordType::Cname)];
         assert!(www.values.iter().all(is_cloudflares), "{www:?}");
+    }
+
+    #[test]
+    fn the_soa_is_read_from_the_export() {
+        let export = include_str!("fixtures/export.txt");
+        let soa = exported_soa(&name("example.org"), export);
+        assert_eq!(
+            soa.as_deref(),
+            Some("bob.ns.cloudflare.com. dns.cloudflare.com. 2053592236 10000 2400 604800 3600")
+        );
+        for other in
+            ["", "example.org", "example.org 3600 IN SOA bob. dns. 1", "example.net.\t3600\tIN\tSOA\ta. b. 1 2 3 4 5"]
+        {
+            assert_eq!(exported_soa(&name("example.org"), other), None, "{other}");
+        }
     }
 
     #[test]

@@ -58,6 +58,8 @@ pub struct Cloudflare {
 struct Known {
     domain: Fqdn,
     name_servers: Vec<Fqdn>,
+    /// The SOA's data; `None` when nobody asked since the zone was last found.
+    soa: Option<String>,
     /// Whether Lamia made it; `None` when nobody asked yet.
     marked: Option<bool>,
 }
@@ -107,7 +109,7 @@ impl Cloudflare {
         let mut known = self.known();
         let before = known.get(&zone.id).and_then(|known| known.marked);
         let (domain, name_servers) = (zone.domain.clone(), zone.name_servers.clone());
-        known.insert(zone.id.clone(), Known { domain, name_servers, marked: marked.or(before) });
+        known.insert(zone.id.clone(), Known { domain, name_servers, soa: None, marked: marked.or(before) });
     }
 
     /// Asks for the mark of zones that nobody asked about yet; the answers stay, even when not all are had in time.
@@ -215,12 +217,12 @@ impl Cloudflare {
         let body: ZoneBody = self.client.get(operation, &["zones", &zone.0]).await?;
         let found = body.zone().ok_or_else(|| ProviderError::new(ErrorKind::Protocol, operation, NOT_CLOUDFLARE))?;
         self.remember(&found, None);
-        Ok(Known { domain: found.domain, name_servers: found.name_servers, marked: None })
+        Ok(Known { domain: found.domain, name_servers: found.name_servers, soa: None, marked: None })
     }
 
     /// What stands in the zone, or at these names if there are any.
     async fn read(&self, operation: &str, zone: &ZoneId, names: &BTreeSet<&Fqdn>) -> Result<Contents, ProviderError> {
-        let Known { domain, name_servers, marked: _ } = self.zone(operation, zone).await?;
+        let domain = self.zone(operation, zone).await?.domain;
         let filters: Vec<_> = match names.is_empty() {
             true => vec![vec![]],
             false => names.iter().map(|name| vec![("name.exact", name.to_string())]).collect(),
@@ -233,7 +235,43 @@ impl Cloudflare {
                 Err(error) => return Err(self.gone_or(operation, zone, &domain, error).await),
             }
         }
-        Ok(Contents::new(&domain, &name_servers, bodies))
+        Ok(Contents::new(&domain, bodies))
+    }
+
+    /// All that the zone's servers answer.
+    async fn all(&self, zone: &ZoneId) -> Result<ZoneRecords, ProviderError> {
+        let operation = format!("read the zone {}", zone.0);
+        let Known { domain, name_servers, soa, marked: _ } = self.zone(&operation, zone).await?;
+        let all = BTreeSet::new();
+        let (contents, soa) =
+            futures::try_join!(self.read(&operation, zone, &all), self.soa(&operation, zone, &domain, soa))?;
+        let mut records = contents.records;
+        records.extend(convert::own(&domain, name_servers, soa));
+        Ok(records)
+    }
+
+    /// The SOA's data, which only the export as a zone file tells; asked for when the zone was found anew.
+    async fn soa(
+        &self,
+        operation: &str,
+        zone: &ZoneId,
+        domain: &Fqdn,
+        known: Option<String>,
+    ) -> Result<String, ProviderError> {
+        if let Some(soa) = known {
+            return Ok(soa);
+        }
+        let path = ["zones", &zone.0, "dns_records", "export"];
+        let export = match self.client.text(operation, &path).await {
+            Ok(export) => export,
+            Err(error) => return Err(self.gone_or(operation, zone, domain, error).await),
+        };
+        let soa = convert::exported_soa(domain, &export);
+        let soa = soa.ok_or_else(|| ProviderError::new(ErrorKind::Protocol, operation, NOT_CLOUDFLARE))?;
+        if let Some(known) = self.known().get_mut(zone) {
+            known.soa = Some(soa.clone());
+        }
+        Ok(soa)
     }
 
     /// Cloudflare may call a zone that is no more forbidden; then it is not listed either.
@@ -324,10 +362,7 @@ impl DnsProvider for Cloudflare {
     }
 
     async fn records(&self, zone: &ZoneId) -> Result<ZoneRecords, ProviderError> {
-        let operation = format!("read the zone {}", zone.0);
-        within_deadline(&operation, self.read(&operation, zone, &BTreeSet::new()))
-            .await
-            .map(|contents| contents.records)
+        within_deadline("read the zone", self.all(zone)).await
     }
 
     async fn apply(&self, zone: &ZoneId, changes: &[RrsetChange]) -> Result<ChangeTicket, ProviderError> {

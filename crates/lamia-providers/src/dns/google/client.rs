@@ -49,7 +49,7 @@ impl Client {
         // What stands at another place has quotas of its own, or none.
         let budget = match config.endpoint {
             Some(_) => Budget::unlimited(),
-            None => Budget::new(PER_SECOND, BURST),
+            None => Budget::shared(&format!("google {}", config.project), PER_SECOND, BURST),
         };
         let http = endpoint::client(None, config.allow_private)?;
         let api = Api::new(http, base, "the Google Cloud DNS API", budget);
