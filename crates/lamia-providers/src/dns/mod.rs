@@ -1,5 +1,6 @@
 //! DNS providers behind one trait. The contract stands on [`DnsProvider`]; `conformance` holds every provider to it.
 
+#[cfg(any(feature = "cloudflare", feature = "google", feature = "powerdns", feature = "route53", feature = "webhook"))]
 pub mod budget;
 pub mod check;
 
