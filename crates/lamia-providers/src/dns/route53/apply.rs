@@ -11,6 +11,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use aws_sdk_route53::types::ResourceRecordSet;
 use lamia_core::name::Fqdn;
 use lamia_core::record::{RrsetChange, RrsetKey};
 
@@ -46,12 +47,12 @@ impl Target<'_> {
         let all_names = || changes.iter().map(|change| &change.key.name).collect();
         let doubtful: BTreeSet<&Fqdn> =
             if guilty.is_empty() { all_names() } else { guilty.iter().map(|key| &key.name).collect() };
-        let standing = read::standing(self.client, self.operation, self.zone, changes, &doubtful).await?;
+        let standing = read::standing(self, changes, &doubtful).await?;
         let (open, _) = check::open_changes(self.apex, &standing.records, changes)?;
         if open.is_empty() {
             return Ok(ChangeTicket::default());
         }
-        match self.write(&open, &standing.sets).await? {
+        match self.write(&open, &standing.odd).await? {
             Written::Done(ticket) => Ok(ticket),
             Written::Refused(messages) => {
                 let guilty = self::guilty(&messages, changes);
@@ -66,18 +67,19 @@ impl Target<'_> {
     async fn write(
         &self,
         changes: &[&RrsetChange],
-        standing: &BTreeMap<RrsetKey, aws_sdk_route53::types::ResourceRecordSet>,
+        odd: &BTreeMap<RrsetKey, ResourceRecordSet>,
     ) -> Result<Written, ProviderError> {
-        let batch = convert::batch(changes, standing).map_err(|error| unbuilt(self.operation, error))?;
+        let batch = convert::batch(changes, odd).map_err(|error| unbuilt(self.operation, error))?;
         if batch.is_empty() {
             return Ok(Written::Done(ChangeTicket::default()));
         }
-        self.known.written();
-        let answer = self.client.change(self.operation, &self.zone.0, batch).await;
-        self.known.written();
-        match answer {
+        let writing = self.known.writing();
+        match self.client.change(self.operation, &self.zone.0, batch).await {
             Ok(id) => Ok(Written::Done(ChangeTicket(Some(id)))),
-            Err(Unapplied::Refused(messages)) => Ok(Written::Refused(messages)),
+            Err(Unapplied::Refused(messages)) => {
+                writing.refused();
+                Ok(Written::Refused(messages))
+            }
             Err(Unapplied::Failed(error)) => Err(error),
         }
     }

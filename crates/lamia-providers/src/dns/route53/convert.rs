@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 
 use aws_sdk_route53::error::BuildError;
 use aws_sdk_route53::types::{
-    Change, ChangeAction, HostedZone, ResourceRecord, ResourceRecordSet, ResourceRecordSetRegion, RrType,
+    Change, ChangeAction, GeoLocation, GeoProximityLocation, HostedZone, ResourceRecord, ResourceRecordSet,
+    ResourceRecordSetRegion, RrType,
 };
 use lamia_core::name::Fqdn;
 use lamia_core::record::{RecordType, RecordValue, Rrset, RrsetChange, RrsetKey, ZoneRecords};
@@ -57,21 +58,39 @@ pub(super) fn key(set: &ResourceRecordSet) -> Option<RrsetKey> {
     Some(RrsetKey::new(name(set.name())?, presentation::parse_type(set.r#type().as_str())?))
 }
 
-/// Adds a set to the zone. Routed sets of one key stand together, each as one value.
-pub(super) fn insert(records: &mut ZoneRecords, set: &ResourceRecordSet) {
-    let Some(key) = key(set) else { return };
+/// What stands in a zone.
+#[derive(Default)]
+pub(super) struct Contents {
+    pub(super) records: ZoneRecords,
+    /// Sets that say in other words what we would say: with them a deletion is exact all the same.
+    pub(super) odd: BTreeMap<RrsetKey, ResourceRecordSet>,
+}
+
+impl Contents {
+    /// Adds a set. Routed sets of one key stand together, each as one value.
+    pub(super) fn insert(&mut self, set: ResourceRecordSet) {
+        let Some(key) = key(&set) else { return };
+        insert(&mut self.records, &key, &set);
+        let as_ours = |record: &ResourceRecord| text(key.rtype, &value(key.rtype, record.value())) == record.value();
+        if !set.resource_records().iter().all(as_ours) {
+            self.odd.insert(key, set);
+        }
+    }
+}
+
+fn insert(records: &mut ZoneRecords, key: &RrsetKey, set: &ResourceRecordSet) {
     let ttl = set.ttl().and_then(|ttl| u32::try_from(ttl).ok()).unwrap_or_default();
     let routed = routing(set).map(|text| Rrset::new(ttl, [RecordValue::Other(text)]));
     let rrset = routed.unwrap_or_else(|| {
         Rrset::new(ttl, set.resource_records().iter().map(|record| value(key.rtype, record.value())))
     });
-    match records.get_mut(&key) {
+    match records.get_mut(key) {
         Some(standing) => {
             for value in &rrset.values {
                 standing.values.insert(value.clone());
             }
         }
-        None => drop(records.insert(key, rrset)),
+        None => drop(records.insert(key.clone(), rrset)),
     }
 }
 
@@ -86,8 +105,8 @@ fn routing(set: &ResourceRecordSet) -> Option<String> {
         ("set", set.set_identifier().map(str::to_owned)),
         ("weight", set.weight().map(|weight| weight.to_string())),
         ("region", set.region().map(ResourceRecordSetRegion::as_str).map(str::to_owned)),
-        ("geo", set.geo_location().map(|geo| format!("{geo:?}"))),
-        ("proximity", set.geo_proximity_location().map(|place| format!("{place:?}"))),
+        ("geo", set.geo_location().map(place)),
+        ("near", set.geo_proximity_location().map(vicinity)),
         ("cidr", set.cidr_routing_config().map(|cidr| cidr.location_name().to_owned())),
         ("failover", set.failover().map(|role| role.as_str().to_owned())),
         ("multivalue", set.multi_value_answer().map(|on| on.to_string())),
@@ -102,6 +121,19 @@ fn routing(set: &ResourceRecordSet) -> Option<String> {
     }
     let values: Vec<&str> = set.resource_records().iter().map(ResourceRecord::value).collect();
     Some(format!("{ROUTED}{}) {}", told.join(" "), values.join(", ")).trim_end().to_owned())
+}
+
+/// The codes of a place, the largest first: `EU`, `US-WA`.
+fn place(geo: &GeoLocation) -> String {
+    let codes = [geo.continent_code(), geo.country_code(), geo.subdivision_code()];
+    codes.into_iter().flatten().collect::<Vec<_>>().join("-")
+}
+
+/// A region, a group of local zones, or coordinates; and how far its pull goes.
+fn vicinity(near: &GeoProximityLocation) -> String {
+    let at = near.coordinates().map(|point| format!("{}/{}", point.latitude(), point.longitude()));
+    let at = near.aws_region().or(near.local_zone_group()).map(str::to_owned).or(at).unwrap_or_default();
+    near.bias().map_or_else(|| at.clone(), |bias| format!("{at}{bias:+}"))
 }
 
 /// Types whose texts have strings in quotes, with escapes in them.
@@ -154,16 +186,16 @@ fn escapes(text: &str, radix: u32, write: impl Fn(u8) -> String) -> String {
 /// The changes as Route 53 takes them: what goes is deleted as it stands, what comes is created, so that the batch is refused
 /// when anything is not as it was. Deletions come first: an alias may take the place of addresses only when they are gone.
 ///
-/// `standing`: the sets as Route 53 lists them, where they were read; a deletion then says the very same.
+/// `odd`: sets that Route 53 lists in other words than ours; a deletion then says the very same.
 pub(super) fn batch(
     changes: &[&RrsetChange],
-    standing: &BTreeMap<RrsetKey, ResourceRecordSet>,
+    odd: &BTreeMap<RrsetKey, ResourceRecordSet>,
 ) -> Result<Vec<Change>, BuildError> {
     let mut batch = Vec::with_capacity(changes.len());
     let mut created = Vec::with_capacity(changes.len());
     for change in changes {
         if let Some(before) = &change.before {
-            let set = standing.get(&change.key).cloned().map_or_else(|| record_set(&change.key, before), Ok)?;
+            let set = odd.get(&change.key).cloned().map_or_else(|| record_set(&change.key, before), Ok)?;
             batch.push(Change::builder().action(ChangeAction::Delete).resource_record_set(set).build()?);
         }
         if let Some(after) = &change.after {
@@ -201,9 +233,9 @@ mod tests {
     }
 
     fn read(sets: &[ResourceRecordSet]) -> ZoneRecords {
-        let mut records = ZoneRecords::new();
-        sets.iter().for_each(|set| insert(&mut records, set));
-        records
+        let mut contents = Contents::default();
+        sets.iter().cloned().for_each(|set| contents.insert(set));
+        contents.records
     }
 
     #[test]
@@ -235,12 +267,16 @@ mod tests {
     #[test]
     fn sets_with_a_policy_are_never_flattened() {
         let alias = AliasTarget::builder().hosted_zone_id("Z2").dns_name("lb.aws.").evaluate_target_health(false);
+        let geo = GeoLocation::builder().country_code("US").subdivision_code("WA").build();
+        let near = GeoProximityLocation::builder().aws_region("eu-central-1").bias(-20).build();
         let sets = [
             set("w.example.org.", "A", &["192.0.2.1"]).ttl(60).set_identifier("blue").weight(9).build(),
             set("w.example.org.", "A", &["192.0.2.2"]).ttl(60).set_identifier("green").weight(1).build(),
             set("l.example.org.", "A", &[]).alias_target(alias.build().expect("an alias")).build(),
             set("h.example.org.", "A", &["192.0.2.3"]).ttl(60).health_check_id("h1").build(),
             set("p.example.org.", "A", &["192.0.2.4"]).ttl(60).build(),
+            set("g.example.org.", "A", &["192.0.2.5"]).ttl(60).set_identifier("wa").geo_location(geo).build(),
+            set("n.example.org.", "A", &["192.0.2.6"]).ttl(60).set_identifier("n").geo_proximity_location(near).build(),
         ];
         let records = read(&sets.map(|set| set.expect("a set")));
         let told = |name: &str| {
@@ -259,6 +295,8 @@ mod tests {
         );
         assert_eq!(told("l.example.org"), (true, vec!["(route53 alias=lb.aws. in Z2)".to_owned()]));
         assert!(told("h.example.org").0);
+        assert_eq!(told("g.example.org"), (true, vec!["(route53 set=wa geo=US-WA) 192.0.2.5".to_owned()]));
+        assert_eq!(told("n.example.org"), (true, vec!["(route53 set=n near=eu-central-1-20) 192.0.2.6".to_owned()]));
         assert_eq!(told("p.example.org"), (false, vec!["192.0.2.4".to_owned()]));
     }
 

@@ -228,7 +228,7 @@ impl DnsProvider for Route53 {
         if read.as_ref().is_err_and(|error| error.kind == ErrorKind::NotFound) {
             self.zones.forget(zone);
         }
-        read
+        read.map(|contents| contents.records)
     }
 
     async fn apply(&self, zone: &ZoneId, changes: &[RrsetChange]) -> Result<ChangeTicket, ProviderError> {

@@ -6,18 +6,18 @@
 //! [`STALE`], and when Lamia itself has written to the zone since it began. What others write between two pages is seen or
 //! not, as in every paged reading.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use aws_sdk_route53::types::ResourceRecordSet;
 use lamia_core::name::Fqdn;
-use lamia_core::record::{RrsetChange, RrsetKey, ZoneRecords};
+use lamia_core::record::RrsetChange;
 use tokio::time::Instant;
 
+use super::apply::Target;
 use super::client::{Client, Start};
-use super::convert;
+use super::convert::Contents;
 use crate::dns::ZoneId;
 use crate::error::{ErrorKind, ProviderError};
 
@@ -47,7 +47,28 @@ struct Reading {
     begun: Instant,
     writes: u64,
     next: Option<Start>,
-    records: ZoneRecords,
+    contents: Contents,
+}
+
+/// A write under way. When it ends, however it ends, readings that began before are worth nothing; unless it was refused.
+pub(super) struct Writing<'k> {
+    known: &'k Known,
+    refused: bool,
+}
+
+impl Writing<'_> {
+    /// Nothing was written.
+    pub(super) fn refused(mut self) {
+        self.refused = true;
+    }
+}
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        if !self.refused {
+            self.known.writes.fetch_add(1, Ordering::Relaxed);
+        }
+    }
 }
 
 impl Zones {
@@ -64,9 +85,9 @@ impl Zones {
 }
 
 impl Known {
-    /// Lamia wrote, or may have written: readings that began before are worth nothing.
-    pub(super) fn written(&self) {
-        self.writes.fetch_add(1, Ordering::Relaxed);
+    /// Lamia is about to write.
+    pub(super) fn writing(&self) -> Writing<'_> {
+        Writing { known: self, refused: false }
     }
 
     /// The whole zone.
@@ -78,7 +99,7 @@ impl Known {
         client: &Client,
         operation: &str,
         zone: &ZoneId,
-    ) -> Result<ZoneRecords, ProviderError> {
+    ) -> Result<Contents, ProviderError> {
         let called = Instant::now();
         let mut slot = self.reading.lock().await;
         let writes = self.writes.load(Ordering::Relaxed);
@@ -87,13 +108,13 @@ impl Known {
         }
         // It stays in its slot while a page is under way: a call that is cancelled loses that page only.
         let reading =
-            slot.get_or_insert_with(|| Reading { begun: called, writes, next: None, records: ZoneRecords::new() });
+            slot.get_or_insert_with(|| Reading { begun: called, writes, next: None, contents: Contents::default() });
         loop {
             let page = client.records(operation, &zone.0, reading.next.clone()).await?;
-            page.sets.iter().for_each(|set| convert::insert(&mut reading.records, set));
+            page.sets.into_iter().for_each(|set| reading.contents.insert(set));
             reading.next = page.next;
             if reading.next.is_none() {
-                return Ok(slot.take().map(|reading| reading.records).unwrap_or_default());
+                return Ok(slot.take().map(|reading| reading.contents).unwrap_or_default());
             }
             if called.elapsed() >= READS {
                 let hint = "the zone has more records than Route 53 gives in 5 seconds; Lamia goes on where it stopped";
@@ -105,49 +126,28 @@ impl Known {
     }
 }
 
-/// What stands where a batch was refused.
-pub(super) struct Standing {
-    pub(super) records: ZoneRecords,
-    /// The sets of keys that were read, as Route 53 lists them.
-    pub(super) sets: BTreeMap<RrsetKey, ResourceRecordSet>,
-}
-
 /// Reads what stands at the names of `doubtful`. Of all others Route 53 has just checked that they stand as `before` says.
 pub(super) async fn standing(
-    client: &Client,
-    operation: &str,
-    zone: &ZoneId,
+    target: &Target<'_>,
     changes: &[RrsetChange],
     doubtful: &BTreeSet<&Fqdn>,
-) -> Result<Standing, ProviderError> {
-    let mut sets = Vec::new();
+) -> Result<Contents, ProviderError> {
+    let Target { client, zone, operation, .. } = target;
+    let mut contents = Contents::default();
     if doubtful.len() <= FEW {
         for name in doubtful {
             let start = Start { name: name.with_dot(), rtype: None, identifier: None };
-            sets.extend(client.records(operation, &zone.0, Some(start)).await?.sets);
+            let page = client.records(operation, &zone.0, Some(start)).await?;
+            page.sets.into_iter().for_each(|set| contents.insert(set));
         }
     } else {
-        let mut next = None;
-        loop {
-            let page = client.records(operation, &zone.0, next).await?;
-            sets.extend(page.sets);
-            next = page.next;
-            if next.is_none() {
-                break;
-            }
-        }
+        contents = target.known.read(client, operation, zone).await?;
     }
-    let mut records = ZoneRecords::new();
-    let mut standing = BTreeMap::new();
-    for set in sets {
-        let Some(key) = convert::key(&set).filter(|key| doubtful.contains(&key.name)) else { continue };
-        convert::insert(&mut records, &set);
-        standing.insert(key, set);
-    }
+    contents.records.retain(|key, _| doubtful.contains(&key.name));
     for change in changes.iter().filter(|change| !doubtful.contains(&change.key.name)) {
         if let Some(before) = &change.before {
-            records.insert(change.key.clone(), before.clone());
+            contents.records.insert(change.key.clone(), before.clone());
         }
     }
-    Ok(Standing { records, sets: standing })
+    Ok(contents)
 }

@@ -57,13 +57,14 @@ fn answered(operation: &str, action: &str, code: Option<&str>, message: &str, st
         (None, _) => (ErrorKind::Protocol, NOT_ROUTE53),
     };
     let hint = match kind {
-        ErrorKind::Forbidden => format!("{hint} ({action})"),
+        ErrorKind::Forbidden if hint == NOT_ALLOWED => format!("{hint} ({action})"),
         _ => hint.to_owned(),
     };
     let error = ProviderError::new(kind, operation, hint);
     if kind == ErrorKind::Throttled { error.retry_after(SOON) } else { error }
 }
 
+const NOT_ALLOWED: &str = "the credential is good but its policy does not allow this; add the action to its IAM policy";
 const REFUSED: &str = "Route 53 refuses the request; the log has its words";
 const FAILED: &str = "Route 53 failed (5xx); whether a change was made is unknown";
 const TOO_MANY: &str = "too many requests: Route 53 takes 5 a second from the whole account";
@@ -91,10 +92,9 @@ fn about_the_credential(code: &str, message: &str) -> Option<(ErrorKind, &'stati
         "MissingAuthenticationToken" | "MissingAuthenticationTokenException" => {
             unauthorized("AWS saw no credential in the request; check the endpoint")
         }
-        "AccessDenied" | "AccessDeniedException" | "NotAuthorizedException" | "OptInRequired" => (
-            ErrorKind::Forbidden,
-            "the credential is good but its policy does not allow this; add the action to its IAM policy",
-        ),
+        "AccessDenied" | "AccessDeniedException" | "NotAuthorizedException" | "OptInRequired" => {
+            (ErrorKind::Forbidden, NOT_ALLOWED)
+        }
         "Throttling"
         | "ThrottlingException"
         | "ThrottledException"

@@ -165,12 +165,13 @@ impl Webhook {
         let adjusted = self.adjusted(&operation, changes).await?;
         for change in changes {
             let kept = adjusted.get(&change.key).map(|endpoint| endpoint.rrset(change.key.rtype));
-            if let (Some(after), Some(kept)) = (&change.after, kept)
-                && records.get(&change.key) == Some(&kept)
-            {
-                // It stands already, as the plug-in keeps it.
-                self.normals.learn(&change.key, after.clone(), kept);
-                records.insert(change.key.clone(), after.clone());
+            let (Some(after), Some(kept), Some(standing)) = (&change.after, kept, records.get_mut(&change.key)) else {
+                continue;
+            };
+            // It stands already, as the plug-in keeps it; or as far as a plug-in says that does not tell TTLs.
+            if *standing == kept || (standing.ttl == 0 && standing.values == kept.values) {
+                self.normals.learn(&change.key, after.clone(), standing.clone());
+                *standing = after.clone();
             }
         }
         let (open, _) = check::open_changes(&place.apex, &records, changes)?;

@@ -1,4 +1,5 @@
-//! What the plug-in keeps in another form than it was asked for: a TTL rounded up to what its provider allows, say.
+//! What the plug-in keeps, or shows, in another form than it was asked for: a TTL rounded up to what its provider allows, or
+//! no TTL at all.
 //!
 //! Shown as it stands, such an RRset would differ from the plan for ever, and every turn would write it again. So while it
 //! stands as the plug-in said that it would, it is shown as it was wanted. After a start this is learned again with the first

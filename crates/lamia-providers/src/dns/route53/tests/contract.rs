@@ -16,6 +16,7 @@ async fn the_contract_is_kept() {
     use crate::dns::conformance::{Bench, run};
     let stand_in = StandIn::start().await;
     stand_in.lock().pending = 2;
+    stand_in.lock().page = 100;
     stand_in.lock().add("suite.example.org", false);
     let provider = stand_in.provider();
     let bench =

@@ -15,6 +15,7 @@ use crate::error::ErrorKind;
 use crate::secret::Secret;
 
 const WRITE: &str = "ChangeResourceRecordSets";
+const READ: &str = "ListResourceRecordSets";
 
 async fn start() -> (StandIn, Route53, ZoneId) {
     let stand_in = StandIn::start().await;
@@ -122,6 +123,32 @@ async fn a_record_that_stands_in_other_words_is_deleted_in_those() {
     provider.apply(&zone, &[RrsetChange { key, before: Some(before), after }]).await.expect("replaced");
     let sets = &stand_in.lock().zone(&zone.0).sets[2..].to_vec();
     assert_eq!(sets[0].values, ["\"new\""]);
+}
+
+/// So many that the whole zone is read, in two calls.
+#[tokio::test]
+async fn many_records_that_stand_in_other_words_are_deleted_in_those_though_the_reading_breaks_off() {
+    let (stand_in, provider, zone) = start().await;
+    let theirs = |number| Set::plain(&format!("t{number:02}.example.org."), "TXT", 60, &["\"a\\040b\"".into()]);
+    stand_in.lock().zone(&zone.0).sets.extend((0..12).map(theirs));
+    stand_in.lock().page = 10;
+    let before = Some(Rrset::new(60, [RecordValue::txt("a b")]));
+    let gone = |number| RrsetChange {
+        key: RrsetKey::new(name(&format!("t{number:02}.example.org")), RecordType::Txt),
+        before: before.clone(),
+        after: None,
+    };
+    let gone: Vec<_> = (0..12).map(gone).collect();
+    stand_in.fail(READ, Fault::Meanwhile(Box::new(|_| ())));
+    stand_in.fail(READ, Fault::Refused(400, error("Throttling", "Rate exceeded")));
+    assert_eq!(provider.apply(&zone, &gone).await.expect_err("throttled").kind, ErrorKind::Throttled);
+    provider.apply(&zone, &gone).await.expect("removed");
+    assert_eq!(stand_in.lock().zone(&zone.0).sets.len(), 2);
+    assert_eq!(
+        (stand_in.count(WRITE), stand_in.count(READ)),
+        (3, 3),
+        "the second page was read again, the first was not"
+    );
 }
 
 #[tokio::test]

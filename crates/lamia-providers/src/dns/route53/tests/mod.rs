@@ -8,6 +8,7 @@ mod identity;
 mod moto;
 mod records;
 mod stand_in;
+mod wire;
 mod xml;
 mod zones;
 

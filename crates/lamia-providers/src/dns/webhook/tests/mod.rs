@@ -157,6 +157,27 @@ async fn a_ttl_that_is_rounded_is_accepted_and_not_written_again() {
 }
 
 #[tokio::test]
+async fn a_plug_in_that_tells_no_ttl_is_written_to_once() {
+    let (stand_in, provider) = start().await;
+    stand_in.lock().habits.no_ttls = true;
+    let key = key("a.example.org", RecordType::A);
+    let mut wanted = None;
+    for (ttl, writes) in [(300, 1), (60, 2)] {
+        let before = wanted.replace(address(ttl, 1));
+        let change = RrsetChange { key: key.clone(), before, after: wanted.clone() };
+        provider.apply(&example(), &[change]).await.expect("applied");
+        assert_eq!(stand_in.lock().endpoints[0]["recordTTL"], ttl);
+        // Shown without a TTL, it is planned once more; that sends nothing, and settles it.
+        let before = provider.records(&example()).await.expect("records").remove(&key);
+        assert_eq!(before, Some(address(0, 1)));
+        let again = RrsetChange { key: key.clone(), before, after: wanted.clone() };
+        provider.apply(&example(), &[again]).await.expect("nothing to do");
+        assert_eq!(stand_in.count("POST /records"), writes);
+        assert_eq!(provider.records(&example()).await.expect("records").remove(&key), wanted);
+    }
+}
+
+#[tokio::test]
 async fn what_a_plug_in_drops_or_rewrites_is_refused_in_words() {
     let (stand_in, provider) = start().await;
     let caa = RecordValue::Caa { flags: 0, tag: "issue".into(), value: "ca.example".into() };

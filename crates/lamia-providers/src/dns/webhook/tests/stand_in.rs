@@ -28,6 +28,8 @@ pub(super) struct Habits {
     pub(super) bare_texts: bool,
     /// It gives an endpoint for each target.
     pub(super) one_by_one: bool,
+    /// It tells no TTL.
+    pub(super) no_ttls: bool,
     /// It writes dots at the end of names.
     pub(super) dots: bool,
 }
@@ -152,6 +154,9 @@ impl State {
         let mut listed = Vec::new();
         for endpoint in &self.endpoints {
             let mut endpoint = endpoint.clone();
+            if let Some(fields) = endpoint.as_object_mut().filter(|_| self.habits.no_ttls) {
+                fields.remove("recordTTL");
+            }
             if dots {
                 endpoint["dnsName"] = json!(format!("{}.", endpoint["dnsName"].as_str().unwrap_or_default()));
             }
