@@ -10,6 +10,7 @@ use aws_config::imds;
 use aws_config::imds::credentials::ImdsCredentialsProvider;
 use aws_config::meta::credentials::CredentialsProviderChain;
 use aws_config::provider_config::ProviderConfig;
+use aws_config::retry::RetryConfig;
 use aws_config::web_identity_token::WebIdentityTokenCredentialsProvider;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
@@ -72,7 +73,10 @@ fn account_of(role: &str) -> Result<&str, ProviderError> {
 fn ambient(region: &Region) -> Result<CredentialsProviderChain, ProviderError> {
     let http = endpoint::client(None, true)?;
     let connector = Connector::of_identity(http);
-    let config = ProviderConfig::without_region().with_region(Some(region.clone())).with_http_client(connector);
+    let config = ProviderConfig::without_region()
+        .with_region(Some(region.clone()))
+        .with_http_client(connector)
+        .with_retry_config(RetryConfig::disabled());
     let instance =
         imds::Client::builder().configure(&config).max_attempts(1).connect_timeout(LOCAL).read_timeout(LOCAL);
     let container = EcsCredentialsProvider::builder().configure(&config).connect_timeout(LOCAL).read_timeout(LOCAL);

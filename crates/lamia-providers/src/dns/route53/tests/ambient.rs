@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use super::stand_in::{ROLE_KEY, StandIn, config, provider};
+use super::stand_in::{ROLE, ROLE_KEY, StandIn, config, provider};
 use crate::dns::DnsProvider as _;
 use crate::dns::route53::{Route53Config, Route53Credential};
 use crate::error::ErrorKind;
@@ -39,6 +39,28 @@ async fn the_pods_identity_signs_where_it_was_asked_for() {
     in_a_pod("with_an_identity", &variables).await;
     let keys: Vec<String> = stand_in.lock().seen.iter().map(|seen| seen.key.clone()).collect();
     assert_eq!(keys, [ROLE_KEY]);
+}
+
+#[tokio::test]
+async fn a_service_accounts_token_is_changed_for_a_role() {
+    let stand_in = StandIn::start().await;
+    let endpoint = stand_in.server.uri();
+    let token = tempfile::NamedTempFile::new().expect("a file");
+    let path = token.path().to_str().expect("a path");
+    let variables = [
+        ("TEST_ENDPOINT", endpoint.as_str()),
+        ("AWS_ENDPOINT_URL_STS", &endpoint),
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", path),
+        ("AWS_ROLE_ARN", ROLE),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+    ];
+    std::fs::write(path, "pod-jwt").expect("written");
+    in_a_pod("with_an_identity", &variables).await;
+    let keys: Vec<String> = stand_in.lock().seen.iter().map(|seen| seen.key.clone()).collect();
+    assert_eq!(keys, [ROLE_KEY]);
+
+    std::fs::write(path, "another-jwt").expect("written");
+    in_a_pod("without_identity", &variables).await;
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
-use super::identity::{pod_identity, sts};
+use super::identity::{pod_identity, sts, web_identity};
 use super::records::{Refusal, Set, change_batch};
 use super::xml::{Element, NAMESPACE, escape};
 use crate::dns::route53::{Route53, Route53Config, Route53Credential};
@@ -220,6 +220,11 @@ impl State {
         let Some((operation, id)) = route(request) else {
             return xml(404, error("UnknownOperationException", request.url.path()));
         };
+        if operation == "STS"
+            && let Some(answer) = web_identity(&request.body)
+        {
+            return answer;
+        }
         let service = if operation == "STS" { "sts" } else { "route53" };
         let Some(key) = signer(request, service) else {
             return xml(403, error("MissingAuthenticationToken", "Missing Authentication Token"));
