@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use anyhow::ensure;
 use kube::Api;
-use kube::api::{DeleteParams, Patch, PatchParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use lamia_sandbox::stage::{DEMO_NAMESPACE, NAME_SERVERS, StageOptions};
 use lamia_tests::conditions::{Tells as _, becomes};
 use lamia_tests::{PROVIDER, Setup, can_stage, eventually, host_is, stage};
@@ -55,6 +55,14 @@ async fn a_zone_below_ours(setup: &Setup) {
     assert!(NAME_SERVERS.iter().all(|server| told.contains(server)), "{told}");
     setup.apply_host(DEMO_NAMESPACE, "deep", json!({"host": "shop.team.several.net"})).await;
     host_is(&setup.stage.admin, DEMO_NAMESPACE, "deep", "CertificateReady", "True", "Issued").await;
+    let news: Api<k8s_openapi::api::events::v1::Event> = Api::all(setup.admin());
+    eventually("Events of the zone say that it was made and who delegates it", || async {
+        let of_child = ListParams::default().fields(&format!("regarding.name={CHILD}"));
+        let told: Vec<String> = news.list(&of_child).await?.items.into_iter().filter_map(|event| event.note).collect();
+        ensure!(told.iter().any(|note| note.contains("Lamia delegates it in several.net")), "{told:?}");
+        Ok(())
+    })
+    .await;
     println!("a zone below ours: made, delegated by Lamia itself, a certificate issued in it");
 
     setup.delete_host("deep").await;

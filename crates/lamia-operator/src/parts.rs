@@ -78,6 +78,7 @@ impl Parts {
         };
         let certificates = Certificates::new(edges, wake.hosts.clone());
         let status = (client.clone(), leadership, metrics.clone());
+        let events = EventRecorder::start(client.clone(), instance_name(), metrics.clone());
         let issuers = IssuerController {
             client: client.clone(),
             namespace: config.namespace.clone(),
@@ -100,6 +101,7 @@ impl Parts {
             status: StatusWriter::start(status.0.clone(), status.1.clone(), status.2.clone()),
             clock: clock.clone(),
             schedule: Schedule::default(),
+            events: events.clone(),
         };
         let providers = ProviderController {
             client: client.clone(),
@@ -128,7 +130,7 @@ impl Parts {
             prober: sites,
             probes: Arc::new(Semaphore::new(PROBES)),
             status: StatusWriter::start(status.0, status.1, status.2),
-            events: EventRecorder::start(client.clone(), instance_name(), metrics.clone()),
+            events,
             clock,
             waits: Waits { seen: config.deletion_grace, unseen: SafetyRules::default().unseen.unsigned_abs() },
         };

@@ -98,5 +98,5 @@ fn completions_name_the_commands() {
 fn the_version_names_the_api_and_the_providers_that_are_built_in() {
     let (code, stdout, _) = run(&["version"]);
     assert_eq!(code, 0);
-    assert!(stdout.contains("(API lamia.dev/v1alpha1; DNS providers: googleCloudDNS, "), "{stdout}");
+    assert!(stdout.contains("(API lamia.dev/v1alpha1; DNS providers: cloudflare, "), "{stdout}");
 }

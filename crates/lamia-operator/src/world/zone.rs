@@ -12,6 +12,8 @@ use lamia_core::name::Fqdn;
 /// One Zone object.
 #[derive(Clone)]
 pub(crate) struct ZoneEntry {
+    /// Its name.
+    pub name: String,
     /// Its uid.
     pub uid: String,
     /// For a deletion that must not hit what somebody changed meanwhile.
@@ -78,6 +80,7 @@ impl ZoneEntry {
         let annotation = |name| meta.annotations.as_ref().and_then(|them| them.get(name));
         let label = meta.labels.as_ref().and_then(|labels| labels.get(LABEL_MANAGED_BY));
         Self {
+            name: meta.name.clone().unwrap_or_default(),
             uid: meta.uid.clone().unwrap_or_default(),
             resource_version: meta.resource_version.clone().unwrap_or_default(),
             // Lamia never changes the spec of a Zone, so a second generation is somebody's.
@@ -95,6 +98,14 @@ impl ZoneEntry {
             facts: earlier.map_or_else(|| remembered(object), |earlier| earlier.facts.clone()),
             since: earlier.map_or(Since { ready: now, delegated: now }, |earlier| earlier.since),
         }
+    }
+
+    /// The object, as far as an Event needs it.
+    #[must_use]
+    pub(crate) fn object(&self) -> Zone {
+        let mut object = Zone::new(&self.name, (*self.spec).clone());
+        object.metadata.uid = Some(self.uid.clone());
+        object
     }
 
     /// Notes what was found; `true` if that is news.

@@ -2,6 +2,8 @@
 //!
 //! One module a provider, each behind its cargo feature. What a build was made without is refused by name.
 
+#[cfg(feature = "cloudflare")]
+mod cloudflare;
 #[cfg(feature = "google")]
 mod google;
 #[cfg(feature = "powerdns")]
@@ -94,6 +96,8 @@ impl<'a> Block<'a> {
 
 /// The providers that this build has, as their fields in a spec.
 pub const BUILT_IN: &[&str] = &[
+    #[cfg(feature = "cloudflare")]
+    "cloudflare",
     #[cfg(feature = "google")]
     "googleCloudDNS",
     #[cfg(feature = "powerdns")]
@@ -122,6 +126,8 @@ pub(crate) fn build(
     allow_private: bool,
 ) -> Built<Arc<dyn DnsProvider>> {
     match Block::of(spec)? {
+        #[cfg(feature = "cloudflare")]
+        Block::Cloudflare(block) => cloudflare::build(block, credential, allow_private),
         #[cfg(feature = "google")]
         Block::Google(block) => google::build(block, credential, allow_private),
         #[cfg(feature = "powerdns")]
@@ -151,7 +157,7 @@ fn no_ambient(block: &str) -> Because<ZoneReason> {
 }
 
 /// A finished provider, or what is wrong with what it was to be made from.
-#[cfg(any(feature = "google", feature = "powerdns", feature = "rfc2136"))]
+#[cfg(any(feature = "cloudflare", feature = "google", feature = "powerdns", feature = "rfc2136"))]
 fn made<P: DnsProvider + 'static>(
     provider: Result<P, lamia_providers::error::ProviderError>,
 ) -> Built<Arc<dyn DnsProvider>> {

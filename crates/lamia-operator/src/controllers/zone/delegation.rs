@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use lamia_api::condition::host;
 use lamia_api::zone::{DelegationPolicy, DelegationStatus};
 use lamia_core::delegation::{DelegationObservation, Verdict};
 use lamia_core::host::facts::delegated;
-use lamia_core::host::reason::{Because, DelegatedReason};
+use lamia_core::host::reason::{Because, ConditionReason as _, DelegatedReason, Truth};
 use lamia_core::name::Fqdn;
 use tokio::time::Instant;
 
@@ -58,11 +59,28 @@ impl ZoneController {
         let now = Instant::now();
         if facts.delegated.as_ref().map(|because| because.reason) != Some(found.reason) {
             turns.parent_since = now;
+            self.tell_delegation(subject, &found);
         }
         let pause = if verdict == Verdict::Delegated { AT_REST } else { wait(now - turns.parent_since) };
         turns.parent = Some(now + pause);
         facts.delegated = Some(found);
         facts.delegation = Some(status(&seen, verdict));
+    }
+}
+
+impl ZoneController {
+    /// Says what has become of the delegation, unless that is what the status says: a restart is no news.
+    fn tell_delegation(&self, subject: &Subject, found: &Because<DelegatedReason>) {
+        let mut told = subject.status.conditions.iter().filter(|last| last.type_ == host::DELEGATED);
+        if told.any(|last| last.reason == found.reason.as_str()) {
+            return;
+        }
+        let object = subject.entry.object();
+        match found.reason.truth() {
+            Truth::True => self.events.normal(&object, found.reason.as_str(), &found.message),
+            Truth::False => self.events.warning(&object, found.reason.as_str(), &found.message),
+            Truth::Unknown => {}
+        }
     }
 }
 

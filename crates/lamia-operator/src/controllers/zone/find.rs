@@ -29,7 +29,10 @@ impl ZoneController {
     ) {
         let (Some(domain), true) = (&subject.entry.domain, turns.provider <= Instant::now()) else { return };
         match self.look(domain, subject, provider).await {
-            Ok(zone) => {
+            Ok(Looked { zone, is_new }) => {
+                if is_new {
+                    self.tell_made(subject, domain, &zone);
+                }
                 *turns = Turns { provider: Instant::now() + RECHECK, failures: 0, ..*turns };
                 let text = format!("{domain} is at DNSProvider {}", subject.entry.spec.provider_ref.name);
                 facts.ready = Some(Because::new(ZoneReason::ZoneFound, text));
@@ -52,13 +55,35 @@ impl ZoneController {
         domain: &Fqdn,
         subject: &Subject,
         provider: &Arc<dyn DnsProvider>,
-    ) -> Result<ProviderZone, Because<ZoneReason>> {
+    ) -> Result<Looked, Because<ZoneReason>> {
         if let Some(zone) = there(domain, subject, provider.as_ref()).await? {
-            return Ok(zone);
+            return Ok(Looked { zone, is_new: false });
         }
         tracing::info!(zone = %domain, "creating the zone at the provider");
-        provider.create_zone(domain).await.map_err(|error| failed(domain, &error))
+        let zone = provider.create_zone(domain).await.map_err(|error| failed(domain, &error))?;
+        Ok(Looked { zone, is_new: true })
     }
+
+    /// Says what a person does next, once.
+    fn tell_made(&self, subject: &Subject, domain: &Fqdn, zone: &ProviderZone) {
+        let provider = &subject.entry.spec.provider_ref.name;
+        let next = match (&subject.parent, zone.name_servers.as_slice()) {
+            (Some(Ok(parent)), _) => format!("Lamia delegates it in {parent}"),
+            (_, []) => "the provider does not say its name servers".to_owned(),
+            (_, servers) => {
+                let servers: Vec<&str> = servers.iter().map(Fqdn::as_str).collect();
+                format!("set these name servers at the registrar of {domain}: {}", servers.join(", "))
+            }
+        };
+        let note = format!("made at DNSProvider {provider}; {next}");
+        self.events.normal(&subject.entry.object(), "ZoneCreated", &note);
+    }
+}
+
+/// A zone at the provider.
+struct Looked {
+    zone: ProviderZone,
+    is_new: bool,
 }
 
 fn failed(domain: &Fqdn, error: &ProviderError) -> Because<ZoneReason> {

@@ -32,6 +32,7 @@ use tokio::time::Instant;
 
 use self::judge::{Judgement, Subject, judge};
 use crate::clock::Clock;
+use crate::events::EventRecorder;
 use crate::outside::PublicDns;
 use crate::queue::WorkQueue;
 use crate::status_writer::StatusWriter;
@@ -57,6 +58,7 @@ pub(crate) struct ZoneController {
     pub(crate) status: StatusWriter<Zone>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) schedule: Schedule,
+    pub(crate) events: EventRecorder,
 }
 
 /// When each zone is looked at next, at the provider and at its parent. Lost with the process: a restart looks anew.

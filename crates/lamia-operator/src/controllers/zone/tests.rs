@@ -69,6 +69,7 @@ impl Bench {
             status: StatusWriter::start(api.client(), leadership, Metrics::new()),
             clock: clock.clone(),
             schedule: Schedule::default(),
+            events: EventRecorder::start(api.client(), "test", Metrics::new()),
         };
         let memory = Arc::new(Memory::new([Fqdn::parse("ns1.example.com").expect("a name")]));
         memory.add_zone(&Fqdn::parse("example.org").expect("a name"));
