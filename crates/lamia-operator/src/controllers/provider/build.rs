@@ -10,14 +10,32 @@ mod google;
 mod power_dns;
 #[cfg(feature = "rfc2136")]
 mod rfc2136;
+#[cfg(feature = "route53")]
+mod route53;
+#[cfg(feature = "webhook")]
+mod webhook;
 
 use std::sync::Arc;
 
-use lamia_api::provider::{self as api, DNSProviderSpec};
+use lamia_api::provider::DNSProviderSpec;
 use lamia_core::host::reason::{Because, ZoneReason};
 use lamia_core::name::Fqdn;
 use lamia_providers::dns::DnsProvider;
+use lamia_providers::error::ProviderError;
 use lamia_providers::secret::Secret;
+
+#[cfg(not(feature = "cloudflare"))]
+use self::absent as cloudflare;
+#[cfg(not(feature = "google"))]
+use self::absent as google;
+#[cfg(not(feature = "powerdns"))]
+use self::absent as power_dns;
+#[cfg(not(feature = "rfc2136"))]
+use self::absent as rfc2136;
+#[cfg(not(feature = "route53"))]
+use self::absent as route53;
+#[cfg(not(feature = "webhook"))]
+use self::absent as webhook;
 
 /// As whom to speak to a provider.
 #[derive(Clone)]
@@ -30,67 +48,39 @@ pub enum Credential {
     Ambient,
 }
 
-impl Credential {
-    /// The Secret's content, for a provider that can't do without.
-    fn required(self, block: &str, what: &str) -> Built<Secret> {
-        match self {
-            Self::Secret(secret) => Ok(secret),
-            Self::None => Err(invalid(format!("{block} needs {what}: set spec.auth.secretRef"))),
-            Self::Ambient => Err(no_ambient(block)),
-        }
+type Built<T> = Result<T, Because<ZoneReason>>;
+
+/// What providers are made from, beside their own block of the spec.
+struct Context<'a> {
+    /// The block's field in the spec.
+    field: &'static str,
+    zones: &'a [String],
+    credential: Credential,
+    allow_private: bool,
+}
+
+#[allow(dead_code, reason = "which of them are used depends on the features")]
+impl Context<'_> {
+    /// The Secret's content, for a provider that can't do without `what`.
+    fn secret(&self, what: &str) -> Built<Secret> {
+        self.secret_if_given()?.ok_or_else(|| invalid(format!("{} needs {what}: set spec.auth.secretRef", self.field)))
     }
 
     /// The Secret's content, for a provider that can do without.
-    fn optional(self, block: &str) -> Built<Option<Secret>> {
-        match self {
-            Self::Secret(secret) => Ok(Some(secret)),
-            Self::None => Ok(None),
-            Self::Ambient => Err(no_ambient(block)),
-        }
-    }
-}
-
-type Built<T> = Result<T, Because<ZoneReason>>;
-
-/// The one block of a spec.
-#[expect(dead_code, reason = "not every provider is built in")]
-enum Block<'a> {
-    Google(&'a api::GoogleCloudDns),
-    Route53(&'a api::Route53),
-    Cloudflare(&'a api::Cloudflare),
-    Rfc2136(&'a api::Rfc2136),
-    PowerDns(&'a api::PowerDns),
-    Webhook(&'a api::Webhook),
-}
-
-impl<'a> Block<'a> {
-    fn of(spec: &'a DNSProviderSpec) -> Built<Self> {
-        let DNSProviderSpec { google_cloud_dns, route53, cloudflare, rfc2136, power_dns, webhook, .. } = spec;
-        let blocks = [
-            google_cloud_dns.as_ref().map(Self::Google),
-            route53.as_ref().map(Self::Route53),
-            cloudflare.as_ref().map(Self::Cloudflare),
-            rfc2136.as_ref().map(Self::Rfc2136),
-            power_dns.as_ref().map(Self::PowerDns),
-            webhook.as_ref().map(Self::Webhook),
-        ];
-        let mut given = blocks.into_iter().flatten();
-        match (given.next(), given.next()) {
-            (Some(block), None) => Ok(block),
-            _ => Err(invalid("give exactly one provider block".to_owned())),
+    fn secret_if_given(&self) -> Built<Option<Secret>> {
+        match &self.credential {
+            Credential::Secret(secret) => Ok(Some(secret.clone())),
+            Credential::None => Ok(None),
+            Credential::Ambient => Err(invalid(format!(
+                "{} knows no identity of the pod (auth.ambient); set spec.auth.secretRef",
+                self.field
+            ))),
         }
     }
 
-    /// Its field in the spec.
-    fn field(&self) -> &'static str {
-        match self {
-            Self::Google(_) => "googleCloudDNS",
-            Self::Route53(_) => "route53",
-            Self::Cloudflare(_) => "cloudflare",
-            Self::Rfc2136(_) => "rfc2136",
-            Self::PowerDns(_) => "powerDNS",
-            Self::Webhook(_) => "webhook",
-        }
+    /// `spec.zones`.
+    fn zones(&self) -> Built<Vec<Fqdn>> {
+        names("zones", self.zones)
     }
 }
 
@@ -104,19 +94,24 @@ pub const BUILT_IN: &[&str] = &[
     "powerDNS",
     #[cfg(feature = "rfc2136")]
     "rfc2136",
+    #[cfg(feature = "route53")]
+    "route53",
+    #[cfg(feature = "webhook")]
+    "webhook",
 ];
 
 /// The provider's label in metrics.
 pub(super) fn kind(spec: &DNSProviderSpec) -> &'static str {
-    match Block::of(spec) {
-        Ok(Block::Google(_)) => "google",
-        Ok(Block::Route53(_)) => "route53",
-        Ok(Block::Cloudflare(_)) => "cloudflare",
-        Ok(Block::Rfc2136(_)) => "rfc2136",
-        Ok(Block::PowerDns(_)) => "powerdns",
-        Ok(Block::Webhook(_)) => "webhook",
-        Err(_) => "unsupported",
-    }
+    let DNSProviderSpec { google_cloud_dns, route53, cloudflare, rfc2136, power_dns, webhook, .. } = spec;
+    let blocks = [
+        (google_cloud_dns.is_some(), "google"),
+        (route53.is_some(), "route53"),
+        (cloudflare.is_some(), "cloudflare"),
+        (rfc2136.is_some(), "rfc2136"),
+        (power_dns.is_some(), "powerdns"),
+        (webhook.is_some(), "webhook"),
+    ];
+    blocks.iter().find(|(given, _)| *given).map_or("unsupported", |(_, kind)| kind)
 }
 
 /// Makes the provider; nothing is sent yet.
@@ -125,26 +120,28 @@ pub(crate) fn build(
     credential: Credential,
     allow_private: bool,
 ) -> Built<Arc<dyn DnsProvider>> {
-    match Block::of(spec)? {
-        #[cfg(feature = "cloudflare")]
-        Block::Cloudflare(block) => cloudflare::build(block, credential, allow_private),
-        #[cfg(feature = "google")]
-        Block::Google(block) => google::build(block, credential, allow_private),
-        #[cfg(feature = "powerdns")]
-        Block::PowerDns(block) => power_dns::build(block, credential, allow_private),
-        #[cfg(feature = "rfc2136")]
-        Block::Rfc2136(block) => rfc2136::build(block, &names("zones", &spec.zones)?, credential, allow_private),
-        absent => {
-            let text = format!(
-                "this build of Lamia was made without spec.{}; it has {}",
-                absent.field(),
-                match BUILT_IN {
-                    [] => "no provider at all".to_owned(),
-                    some => some.join(", "),
-                }
-            );
-            Err(Because::new(ZoneReason::Unsupported, text))
-        }
+    let context = |field| Context { field, zones: &spec.zones, credential, allow_private };
+    let DNSProviderSpec { google_cloud_dns, route53, cloudflare, rfc2136, power_dns, webhook, .. } = spec;
+    match (google_cloud_dns, route53, cloudflare, rfc2136, power_dns, webhook) {
+        (Some(block), None, None, None, None, None) => google::build(block, context("googleCloudDNS")),
+        (None, Some(block), None, None, None, None) => route53::build(block, context("route53")),
+        (None, None, Some(block), None, None, None) => cloudflare::build(block, context("cloudflare")),
+        (None, None, None, Some(block), None, None) => rfc2136::build(block, context("rfc2136")),
+        (None, None, None, None, Some(block), None) => power_dns::build(block, context("powerDNS")),
+        (None, None, None, None, None, Some(block)) => webhook::build(block, context("webhook")),
+        _ => Err(invalid("give exactly one provider block".to_owned())),
+    }
+}
+
+/// In place of the providers that this build was made without.
+#[allow(dead_code, reason = "a build may have them all")]
+mod absent {
+    use super::{Arc, BUILT_IN, Because, Built, Context, DnsProvider, ZoneReason};
+
+    pub(super) fn build<B>(_: &B, context: Context<'_>) -> Built<Arc<dyn DnsProvider>> {
+        let (field, has) = (context.field, BUILT_IN.join(", "));
+        let text = format!("this build of Lamia was made without spec.{field}; it has: {has}");
+        Err(Because::new(ZoneReason::Unsupported, text))
     }
 }
 
@@ -152,15 +149,9 @@ fn invalid(text: String) -> Because<ZoneReason> {
     Because::new(ZoneReason::Invalid, text)
 }
 
-fn no_ambient(block: &str) -> Because<ZoneReason> {
-    invalid(format!("{block} knows no identity of the pod (auth.ambient); set spec.auth.secretRef"))
-}
-
 /// A finished provider, or what is wrong with what it was to be made from.
-#[cfg(any(feature = "cloudflare", feature = "google", feature = "powerdns", feature = "rfc2136"))]
-fn made<P: DnsProvider + 'static>(
-    provider: Result<P, lamia_providers::error::ProviderError>,
-) -> Built<Arc<dyn DnsProvider>> {
+#[allow(dead_code, reason = "a build may have none")]
+fn made<P: DnsProvider + 'static>(provider: Result<P, ProviderError>) -> Built<Arc<dyn DnsProvider>> {
     match provider {
         Ok(provider) => Ok(Arc::new(provider)),
         Err(error) => Err(invalid(error.hint)),
@@ -168,6 +159,7 @@ fn made<P: DnsProvider + 'static>(
 }
 
 /// Reads names in a field.
+#[allow(dead_code, reason = "which providers need it depends on the features")]
 fn names(field: &str, texts: &[String]) -> Built<Vec<Fqdn>> {
     let read = |text: &String| Fqdn::parse(text).map_err(|error| invalid(format!("spec.{field}: {text:?}: {error}")));
     texts.iter().map(read).collect()
@@ -201,6 +193,10 @@ mod tests {
             (google, secret(), "JSON"),
             (keyless.clone(), secret(), "rfc2136.tsigKeyName"),
             (keyless, Credential::Ambient, "rfc2136 knows no identity of the pod"),
+            (json!({"route53": {}}), Credential::None, "route53 needs"),
+            (json!({"route53": {}}), secret(), "credentials"),
+            (json!({"cloudflare": {}}), Credential::Ambient, "cloudflare knows no identity of the pod"),
+            (json!({"webhook": {"url": "http://127.0.0.1:8888"}}), Credential::None, "https"),
         ];
         for (spec, credential, words) in table {
             let text = refusal(spec.clone(), credential);

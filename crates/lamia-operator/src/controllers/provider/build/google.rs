@@ -6,14 +6,11 @@ use lamia_api::provider::GoogleCloudDns;
 use lamia_providers::dns::DnsProvider;
 use lamia_providers::dns::google::{GoogleConfig, GoogleCredential, GoogleDns};
 
-use super::{Built, Credential, invalid, made};
+use super::{Built, Context, Credential, invalid, made};
 
-pub(super) fn build(
-    block: &GoogleCloudDns,
-    credential: Credential,
-    allow_private: bool,
-) -> Built<Arc<dyn DnsProvider>> {
-    let credential = match credential {
+pub(super) fn build(block: &GoogleCloudDns, context: Context<'_>) -> Built<Arc<dyn DnsProvider>> {
+    let allow_private = context.allow_private;
+    let credential = match context.credential {
         Credential::Secret(key) => GoogleCredential::Json { key, allow_external_account: block.allow_external_account },
         Credential::Ambient => GoogleCredential::Ambient,
         Credential::None => {

@@ -7,15 +7,10 @@ use lamia_core::name::Fqdn;
 use lamia_providers::dns::DnsProvider;
 use lamia_providers::dns::rfc2136::{Rfc2136, Rfc2136Config, Tsig, TsigAlgorithm};
 
-use super::{Built, Credential, invalid, made};
+use super::{Built, Context, invalid, made};
 
-pub(super) fn build(
-    block: &Block,
-    zones: &[Fqdn],
-    credential: Credential,
-    allow_private: bool,
-) -> Built<Arc<dyn DnsProvider>> {
-    let tsig = match (&block.tsig_key_name, credential.optional("rfc2136")?) {
+pub(super) fn build(block: &Block, context: Context<'_>) -> Built<Arc<dyn DnsProvider>> {
+    let tsig = match (&block.tsig_key_name, context.secret_if_given()?) {
         (None, None) => None,
         (Some(name), Some(secret)) => Some(Tsig {
             name: Fqdn::parse(name).map_err(|error| invalid(format!("spec.rfc2136.tsigKeyName: {name:?}: {error}")))?,
@@ -35,5 +30,6 @@ pub(super) fn build(
             return Err(invalid(text.to_owned()));
         }
     };
-    made(Rfc2136::new(Rfc2136Config { server: block.server.clone(), zones: zones.to_vec(), tsig, allow_private }))
+    let (server, zones) = (block.server.clone(), context.zones()?);
+    made(Rfc2136::new(Rfc2136Config { server, zones, tsig, allow_private: context.allow_private }))
 }
