@@ -41,7 +41,7 @@ impl Target<'_> {
         };
         let guilty = guilty(&messages, changes);
         if !messages.iter().any(|message| is_about_what_stands(message)) {
-            return Err(self.invalid(&guilty, &messages));
+            return Err(self.invalid(guilty.first().copied().or_else(|| bad_one(&messages, changes)), &messages));
         }
         // Messages that name none of ours: then all are in doubt.
         let all_names = || changes.iter().map(|change| &change.key.name).collect();
@@ -58,7 +58,7 @@ impl Target<'_> {
                 let guilty = self::guilty(&messages, changes);
                 match guilty.first().filter(|_| messages.iter().any(|message| is_about_what_stands(message))) {
                     Some(key) => Err(check::conflict(self.apex, key).caused_by(messages.join("; "))),
-                    None => Err(self.invalid(&guilty, &messages)),
+                    None => Err(self.invalid(guilty.first().copied(), &messages)),
                 }
             }
         }
@@ -97,9 +97,9 @@ impl Target<'_> {
         Err(ProviderError::new(ErrorKind::Invalid, self.operation, hint))
     }
 
-    fn invalid(&self, guilty: &[&RrsetKey], messages: &[String]) -> ProviderError {
+    fn invalid(&self, guilty: Option<&RrsetKey>, messages: &[String]) -> ProviderError {
         let full = messages.iter().any(|message| message.contains("Number of records limit"));
-        let hint = match guilty.first() {
+        let hint = match guilty {
             _ if full => "the zone has as many records as Route 53 allows (10,000 unless AWS raised it)".to_owned(),
             Some(key) => format!("Route 53 refuses {key}; the log has its words"),
             None => "Route 53 refuses a record in the change; the log has its words".to_owned(),
@@ -136,6 +136,18 @@ fn guilty<'c>(messages: &[String], changes: &'c [RrsetChange]) -> Vec<&'c RrsetK
         named.extend(quoted.chain(bare).filter_map(convert::name));
     }
     changes.iter().map(|change| &change.key).filter(|key| named.contains(&key.name)).collect()
+}
+
+/// The one change with the value that the messages give (`… encountered with '192.0.2.256''`), where it is one.
+fn bad_one<'c>(messages: &[String], changes: &'c [RrsetChange]) -> Option<&'c RrsetKey> {
+    let given = messages.iter().find_map(|message| message.split_once("encountered with '"))?.1;
+    let given = given.split('\'').next().filter(|given| !given.is_empty())?;
+    let has = |change: &&RrsetChange| {
+        let mut values = change.after.iter().flat_map(|rrset| &rrset.values);
+        values.any(|value| convert::text(change.key.rtype, value).contains(given))
+    };
+    let mut found = changes.iter().filter(has);
+    found.next().filter(|_| found.next().is_none()).map(|change| &change.key)
 }
 
 #[cfg(test)]

@@ -150,7 +150,8 @@ fn value(rtype: RecordType, text: &str) -> RecordValue {
     if matches!(known, RecordValue::Other(_)) { RecordValue::Other(text.to_owned()) } else { known }
 }
 
-fn text(rtype: RecordType, value: &RecordValue) -> String {
+/// A value as Route 53 reads it.
+pub(super) fn text(rtype: RecordType, value: &RecordValue) -> String {
     match has_strings(rtype) && !matches!(value, RecordValue::Other(_)) {
         true => escapes(&value.to_string(), 10, |octet| format!("\\{octet:03o}")),
         false => value.to_string(),

@@ -229,6 +229,25 @@ async fn endpoints_with_settings_of_the_provider_are_seen_kept_and_never_written
 }
 
 #[tokio::test]
+async fn a_change_set_is_sent_as_external_dns_sends_it() {
+    let (stand_in, provider) = start().await;
+    provider
+        .apply(&example(), &[publish("old.example.org", 1), publish("gone.example.org", 2)])
+        .await
+        .expect("applied");
+    let alias = Rrset::new(60, [RecordValue::Cname(name("lb.example.net"))]);
+    let changes = [
+        RrsetChange { before: Some(address(300, 2)), after: None, ..publish("gone.example.org", 2) },
+        RrsetChange { key: key("*.example.org", RecordType::Cname), before: None, after: Some(alias) },
+        RrsetChange { before: Some(address(300, 1)), ..publish("old.example.org", 3) },
+    ];
+    provider.apply(&example(), &changes).await.expect("applied");
+    let sent = stand_in.server.received_requests().await.expect("requests");
+    let sent: Value = serde_json::from_slice(&sent.last().expect("a request").body).expect("JSON");
+    assert_eq!(sent, serde_json::from_str::<Value>(include_str!("../fixtures/changes.json")).expect("JSON"));
+}
+
+#[tokio::test]
 async fn labels_of_others_are_sent_back_with_what_is_changed() {
     let (stand_in, provider) = start().await;
     let theirs = json!({"dnsName": "a.example.org", "targets": ["192.0.2.1"], "recordType": "A", "recordTTL": 300,
