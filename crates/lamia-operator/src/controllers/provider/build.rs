@@ -51,22 +51,25 @@ pub enum Credential {
 type Built<T> = Result<T, Because<ZoneReason>>;
 
 /// What providers are made from, beside their own block of the spec.
-struct Context<'a> {
+struct Context {
     /// The block's field in the spec.
     field: &'static str,
-    zones: &'a [String],
+    /// `spec.zones`.
+    #[cfg(any(feature = "rfc2136", feature = "webhook"))]
+    zones: Vec<Fqdn>,
     credential: Credential,
     allow_private: bool,
 }
 
-#[allow(dead_code, reason = "which of them are used depends on the features")]
-impl Context<'_> {
+impl Context {
     /// The Secret's content, for a provider that can't do without `what`.
+    #[cfg(any(feature = "cloudflare", feature = "powerdns"))]
     fn secret(&self, what: &str) -> Built<Secret> {
         self.secret_if_given()?.ok_or_else(|| invalid(format!("{} needs {what}: set spec.auth.secretRef", self.field)))
     }
 
     /// The Secret's content, for a provider that can do without.
+    #[cfg(any(feature = "cloudflare", feature = "powerdns", feature = "rfc2136", feature = "webhook"))]
     fn secret_if_given(&self) -> Built<Option<Secret>> {
         match &self.credential {
             Credential::Secret(secret) => Ok(Some(secret.clone())),
@@ -76,11 +79,6 @@ impl Context<'_> {
                 self.field
             ))),
         }
-    }
-
-    /// `spec.zones`.
-    fn zones(&self) -> Built<Vec<Fqdn>> {
-        names("zones", self.zones)
     }
 }
 
@@ -120,7 +118,15 @@ pub(crate) fn build(
     credential: Credential,
     allow_private: bool,
 ) -> Built<Arc<dyn DnsProvider>> {
-    let context = |field| Context { field, zones: &spec.zones, credential, allow_private };
+    // Checked for all providers, whether they are told or not.
+    let zones = names("zones", &spec.zones)?;
+    let context = |field| Context {
+        field,
+        #[cfg(any(feature = "rfc2136", feature = "webhook"))]
+        zones,
+        credential,
+        allow_private,
+    };
     let DNSProviderSpec { google_cloud_dns, route53, cloudflare, rfc2136, power_dns, webhook, .. } = spec;
     match (google_cloud_dns, route53, cloudflare, rfc2136, power_dns, webhook) {
         (Some(block), None, None, None, None, None) => google::build(block, context("googleCloudDNS")),
@@ -134,11 +140,18 @@ pub(crate) fn build(
 }
 
 /// In place of the providers that this build was made without.
-#[allow(dead_code, reason = "a build may have them all")]
+#[cfg(not(all(
+    feature = "cloudflare",
+    feature = "google",
+    feature = "powerdns",
+    feature = "rfc2136",
+    feature = "route53",
+    feature = "webhook"
+)))]
 mod absent {
     use super::{Arc, BUILT_IN, Because, Built, Context, DnsProvider, ZoneReason};
 
-    pub(super) fn build<B>(_: &B, context: Context<'_>) -> Built<Arc<dyn DnsProvider>> {
+    pub(super) fn build<B>(_: &B, context: Context) -> Built<Arc<dyn DnsProvider>> {
         let (field, has) = (context.field, BUILT_IN.join(", "));
         let text = format!("this build of Lamia was made without spec.{field}; it has: {has}");
         Err(Because::new(ZoneReason::Unsupported, text))
@@ -150,7 +163,14 @@ fn invalid(text: String) -> Because<ZoneReason> {
 }
 
 /// A finished provider, or what is wrong with what it was to be made from.
-#[allow(dead_code, reason = "a build may have none")]
+#[cfg(any(
+    feature = "cloudflare",
+    feature = "google",
+    feature = "powerdns",
+    feature = "rfc2136",
+    feature = "route53",
+    feature = "webhook"
+))]
 fn made<P: DnsProvider + 'static>(provider: Result<P, ProviderError>) -> Built<Arc<dyn DnsProvider>> {
     match provider {
         Ok(provider) => Ok(Arc::new(provider)),
@@ -159,7 +179,6 @@ fn made<P: DnsProvider + 'static>(provider: Result<P, ProviderError>) -> Built<A
 }
 
 /// Reads names in a field.
-#[allow(dead_code, reason = "which providers need it depends on the features")]
 fn names(field: &str, texts: &[String]) -> Built<Vec<Fqdn>> {
     let read = |text: &String| Fqdn::parse(text).map_err(|error| invalid(format!("spec.{field}: {text:?}: {error}")));
     texts.iter().map(read).collect()

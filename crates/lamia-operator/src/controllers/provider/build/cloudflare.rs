@@ -8,7 +8,7 @@ use lamia_providers::dns::cloudflare::{Cloudflare, CloudflareConfig};
 
 use super::{Built, Context, made};
 
-pub(super) fn build(block: &Block, context: Context<'_>) -> Built<Arc<dyn DnsProvider>> {
+pub(super) fn build(block: &Block, context: Context) -> Built<Arc<dyn DnsProvider>> {
     made(Cloudflare::new(CloudflareConfig {
         account_id: block.account_id.clone(),
         token: context.secret("an API token")?,

@@ -8,7 +8,7 @@ use lamia_providers::dns::google::{GoogleConfig, GoogleCredential, GoogleDns};
 
 use super::{Built, Context, Credential, invalid, made};
 
-pub(super) fn build(block: &GoogleCloudDns, context: Context<'_>) -> Built<Arc<dyn DnsProvider>> {
+pub(super) fn build(block: &GoogleCloudDns, context: Context) -> Built<Arc<dyn DnsProvider>> {
     let allow_private = context.allow_private;
     let credential = match context.credential {
         Credential::Secret(key) => GoogleCredential::Json { key, allow_external_account: block.allow_external_account },

@@ -8,7 +8,7 @@ use lamia_providers::dns::powerdns::{PowerDns, PowerDnsConfig};
 
 use super::{Built, Context, made, names};
 
-pub(super) fn build(block: &Block, context: Context<'_>) -> Built<Arc<dyn DnsProvider>> {
+pub(super) fn build(block: &Block, context: Context) -> Built<Arc<dyn DnsProvider>> {
     made(PowerDns::new(PowerDnsConfig {
         url: block.url.clone(),
         server_id: block.server_id.clone(),

@@ -9,7 +9,7 @@ use lamia_providers::dns::rfc2136::{Rfc2136, Rfc2136Config, Tsig, TsigAlgorithm}
 
 use super::{Built, Context, invalid, made};
 
-pub(super) fn build(block: &Block, context: Context<'_>) -> Built<Arc<dyn DnsProvider>> {
+pub(super) fn build(block: &Block, context: Context) -> Built<Arc<dyn DnsProvider>> {
     let tsig = match (&block.tsig_key_name, context.secret_if_given()?) {
         (None, None) => None,
         (Some(name), Some(secret)) => Some(Tsig {
@@ -30,6 +30,6 @@ pub(super) fn build(block: &Block, context: Context<'_>) -> Built<Arc<dyn DnsPro
             return Err(invalid(text.to_owned()));
         }
     };
-    let (server, zones) = (block.server.clone(), context.zones()?);
-    made(Rfc2136::new(Rfc2136Config { server, zones, tsig, allow_private: context.allow_private }))
+    let Context { zones, allow_private, .. } = context;
+    made(Rfc2136::new(Rfc2136Config { server: block.server.clone(), zones, tsig, allow_private }))
 }

@@ -8,7 +8,7 @@ use lamia_providers::dns::route53::{Route53, Route53Config, Route53Credential};
 
 use super::{Built, Context, Credential, invalid, made};
 
-pub(super) fn build(block: &Block, context: Context<'_>) -> Built<Arc<dyn DnsProvider>> {
+pub(super) fn build(block: &Block, context: Context) -> Built<Arc<dyn DnsProvider>> {
     let credential = match context.credential {
         Credential::Secret(file) => Route53Credential::File(file),
         Credential::Ambient => Route53Credential::Ambient,
