@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use lamia_core::dns::admit::RefusalReason;
 use lamia_core::dns::diff::BatchLimits;
 use lamia_core::record::{RecordType, RecordValue, Rrset};
 use lamia_providers::dns::memory::{Fault, Memory, Operation};
@@ -42,6 +43,22 @@ async fn a_refused_record_is_found_by_halving_and_the_others_go_on() {
 
     bench.provider.accept(&key("h13", RecordType::A));
     bench.published("h13").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_has_the_zone_read_again_because_somebody_may_have_changed_it() {
+    let mut bench = Bench::new();
+    bench.host("first", "192.0.2.1");
+    bench.published("first").await;
+    // Behind Lamia's back, and the provider refuses what does not fit to it.
+    let theirs = Rrset::new(300, [RecordValue::A([192, 0, 2, 99].into())]);
+    bench.edit("shop", RecordType::A, Some(theirs));
+    bench.provider.refuse(key("shop", RecordType::A));
+    let reads = bench.reads();
+    bench.host("shop", "192.0.2.1");
+    let refused = |bench: &Bench| matches!(bench.state("shop"), PublishState::Refused(why) if why.reason == RefusalReason::ForeignRecord);
+    bench.until("the plan says why", refused).await;
+    assert_eq!(bench.reads(), reads + 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -39,7 +39,10 @@ fn in_words(zone: &Zone, paint: Paint) -> String {
     let mut text = format!("{}  (Zone {}, at {provider})\n\n", paint.strong(domain), zone.name_any());
     text.push_str(&chain::lines(&[ZONE_READY, DELEGATED, READY], &status.conditions, paint));
     let delegation = status.delegation.unwrap_or_default();
-    text.push_str(&registrar(domain, &status.name_servers, &delegation));
+    text.push_str(&match &zone.spec.parent_ref {
+        Some(parent) => by_lamia(&parent.name, &status.name_servers),
+        None => registrar(domain, &status.name_servers, &delegation),
+    });
     if let Some(records) = status.records {
         text.push_str(&format!("\nRecord sets   {} of Lamia, {} of others\n", records.owned, records.foreign));
     }
@@ -55,9 +58,22 @@ fn in_words(zone: &Zone, paint: Paint) -> String {
     text
 }
 
+fn indented(names: &[String]) -> String {
+    names.iter().map(|name| format!("  {name}\n")).collect()
+}
+
+/// What nobody has to do. Where it does not come off, the condition says why.
+fn by_lamia(parent: &str, servers: &[String]) -> String {
+    match servers {
+        [] => format!("\nLamia delegates it in Zone {parent} once its name servers are known.\n"),
+        servers => {
+            format!("\nLamia delegates it in Zone {parent} itself, to these name servers:\n{}", indented(servers))
+        }
+    }
+}
+
 /// What a person is to do at the registrar, if anything.
 fn registrar(domain: &str, servers: &[String], delegation: &DelegationStatus) -> String {
-    let indented = |names: &[String]| names.iter().map(|name| format!("  {name}\n")).collect::<String>();
     if servers.is_empty() {
         return format!("\nThe name servers of {domain} are not known yet.\n");
     }
@@ -96,6 +112,15 @@ mod tests {
 
         Record sets   3 of Lamia, 12 of others
         ");
+    }
+
+    #[test]
+    fn a_zone_below_ours_leaves_nothing_to_do() {
+        let mut zone = undelegated();
+        zone.spec.parent_ref = Some(lamia_api::zone::ZoneRef { name: "net".to_owned() });
+        let text = in_words(&zone, Paint::PLAIN);
+        assert!(text.contains("delegates it in Zone net itself, to these name servers:\n  ns1.lamia.test"), "{text}");
+        assert!(!text.contains("registrar"), "{text}");
     }
 
     #[test]
