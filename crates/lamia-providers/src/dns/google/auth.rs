@@ -169,7 +169,7 @@ fn read(key: &Secret, external: bool, allow_private: bool) -> Result<(Source, Op
         "external_account" if external => external_account(json, allow_private),
         "external_account" => Err(refused(
             "a JSON of type external_account can make Lamia read files and ask URLs, so only the platform may use one; \
-             use a key of type service_account",
+             use a key of type service_account, or set allowExternalAccount on the DNSProvider",
         )),
         // Their tokens belong to a person, or come from another account's credential.
         "authorized_user" | "impersonated_service_account" => {
