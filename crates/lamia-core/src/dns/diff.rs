@@ -121,34 +121,30 @@ impl fmt::Write for Octets {
 /// a change that alone is too large is a batch of its own, for the provider to refuse.
 #[must_use]
 pub fn batches(units: &[Unit], limits: &BatchLimits) -> Vec<Vec<Unit>> {
-    let mut batches: Vec<(BatchLimits, Vec<Unit>)> = Vec::new();
-    for part in units.iter().flat_map(|unit| parts(unit, limits)) {
-        let weight = BatchLimits::weigh(&part.changes);
-        match batches.last_mut().map(|(so_far, batch)| (so_far.plus(weight), so_far, batch)) {
-            Some((total, so_far, batch)) if limits.allow(&total) => {
-                *so_far = total;
-                batch.push(part);
-            }
-            _ => batches.push((weight, vec![part])),
-        }
-    }
-    batches.into_iter().map(|(_, batch)| batch).collect()
+    let parts = units.iter().flat_map(|unit| parts(unit, limits));
+    packed(parts, limits).into_iter().map(|(_, batch)| batch).collect()
 }
 
-/// The unit as it is where it fits in one call, else in as few parts as do.
-fn parts(unit: &Unit, limits: &BatchLimits) -> Vec<Unit> {
-    let mut parts: Vec<(BatchLimits, Vec<RrsetChange>)> = Vec::new();
-    for change in &unit.changes {
-        let weight = BatchLimits::weigh(std::slice::from_ref(change));
-        match parts.last_mut().map(|(so_far, part)| (so_far.plus(weight), so_far, part)) {
-            Some((total, so_far, part)) if limits.allow(&total) => {
+/// The unit as it is where it fits in one call, else in as few parts as do; each with its weight.
+fn parts(unit: &Unit, limits: &BatchLimits) -> impl Iterator<Item = (BatchLimits, Unit)> {
+    let changes = unit.changes.iter().map(|change| (BatchLimits::weigh(std::slice::from_ref(change)), change.clone()));
+    let parts = packed(changes, limits).into_iter();
+    parts.map(|(weight, changes)| (weight, Unit { subjects: unit.subjects.clone(), changes }))
+}
+
+/// Weighed things in rows within the limits, in their order; one that alone is too heavy is a row of its own.
+fn packed<T>(things: impl Iterator<Item = (BatchLimits, T)>, limits: &BatchLimits) -> Vec<(BatchLimits, Vec<T>)> {
+    let mut rows: Vec<(BatchLimits, Vec<T>)> = Vec::new();
+    for (weight, thing) in things {
+        match rows.last_mut().map(|(so_far, row)| (so_far.plus(weight), so_far, row)) {
+            Some((total, so_far, row)) if limits.allow(&total) => {
                 *so_far = total;
-                part.push(change.clone());
+                row.push(thing);
             }
-            _ => parts.push((weight, vec![change.clone()])),
+            _ => rows.push((weight, vec![thing])),
         }
     }
-    parts.into_iter().map(|(_, changes)| Unit { subjects: unit.subjects.clone(), changes }).collect()
+    rows
 }
 
 /// What a change does to its RRset.
