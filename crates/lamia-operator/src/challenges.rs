@@ -13,7 +13,7 @@ use lamia_core::host::reason::{Because, CertificateReason, ConditionReason, Trut
 use lamia_core::name::Fqdn;
 use lamia_core::zone::NoZone;
 
-use self::follow::follow;
+use self::follow::{Followed, follow};
 use crate::clock::Clock;
 use crate::issuance::{ChallengeDns, ChallengePlace, ChallengeState as Wish};
 use crate::world::zone::ZoneEntry;
@@ -63,16 +63,18 @@ impl ChallengeDns for Challenges {
             let fact = Fact::fails(since, format!("no zone of Lamia's holds {record}"));
             return ChallengePlace { record, zone_ready: fact.clone(), free: fact.clone(), delegated: fact };
         };
-        let followed = follow(&world, name, record.clone(), |domain, name| self.workers.alias(domain, name));
-        let (record, passed, free) = match followed {
-            Ok(followed) => (followed.record, followed.passed, self.free(&record, None)),
-            Err(text) => (record.clone(), Vec::new(), self.free(&record, Some(text))),
+        let alias = |domain: &Fqdn, name: &Fqdn| self.workers.alias(domain, name);
+        let (followed, free) = match follow(&world, name, (record.clone(), zone), alias) {
+            Ok(followed) => (followed, self.free(&record, None)),
+            Err(text) => {
+                let free = self.free(&record, Some(text));
+                (Followed { record, zone, passed: Vec::new() }, free)
+            }
         };
-        let last = zone_of(&world, &record).unwrap_or(zone);
+        let Followed { record, zone: last, passed } = followed;
         // Who leads elsewhere must be seen by the CA too.
-        let on_the_way = passed.iter().filter_map(|domain| zone_of(&world, domain));
-        let delegations =
-            on_the_way.chain([last]).map(|zone| fact(zone.facts.delegated.as_ref(), zone.since.delegated));
+        let on_the_way = passed.into_iter().chain([last]);
+        let delegations = on_the_way.map(|zone| fact(zone.facts.delegated.as_ref(), zone.since.delegated));
         let delegated = worst(delegations).unwrap_or_else(|| Fact::unknown(self.clock.now(), "not looked at yet"));
         ChallengePlace { zone_ready: fact(last.facts.ready.as_ref(), last.since.ready), free, delegated, record }
     }

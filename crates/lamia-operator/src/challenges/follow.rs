@@ -19,41 +19,45 @@ use crate::world::zone::ZoneEntry;
 const HOPS: usize = 8;
 
 /// Where a challenge is answered.
-pub(super) struct Followed {
+pub(super) struct Followed<'w> {
     /// The TXT record's name.
     pub(super) record: Fqdn,
+    /// The zone that holds it.
+    pub(super) zone: &'w ZoneEntry,
     /// The zones on the way, each left by an alias.
-    pub(super) passed: Vec<Fqdn>,
+    pub(super) passed: Vec<&'w ZoneEntry>,
 }
 
-/// Follows aliases from `record`, the challenge name of the hosts at `base`. `alias` says what is an alias, in which zone.
+/// Follows aliases from `record` in `zone`, the challenge name of the hosts at `base`. `alias` says what is an alias, in which zone.
 ///
 /// # Errors
 /// Why an alias is not followed, and what to do.
-pub(super) fn follow(
-    world: &World,
+pub(super) fn follow<'w>(
+    world: &'w World,
     base: &Fqdn,
-    record: Fqdn,
+    (record, zone): (Fqdn, &'w ZoneEntry),
     alias: impl Fn(&Fqdn, &Fqdn) -> Option<Fqdn>,
-) -> Result<Followed, String> {
-    let mut followed = Followed { record, passed: Vec::new() };
+) -> Result<Followed<'w>, String> {
+    let mut followed = Followed { record, zone, passed: Vec::new() };
     for _ in 0..HOPS {
-        let at = &followed.record;
-        let Some(domain) = zone_of(world, at).and_then(|zone| zone.domain.clone()) else { return Ok(followed) };
-        let Some(target) = alias(&domain, at) else { return Ok(followed) };
-        permitted(world, base, at, &target)?;
-        followed = Followed { record: target, passed: [followed.passed, vec![domain]].concat() };
+        let Followed { record, zone, passed } = &mut followed;
+        let target = zone.domain.as_ref().and_then(|domain| alias(domain, record));
+        let Some(target) = target else { return Ok(followed) };
+        let next = permitted(world, base, record, &target)?;
+        passed.push(*zone);
+        (*record, *zone) = (target, next);
     }
     Err(format!("the aliases (CNAME) from {CHALLENGE_LABEL}.{base} have no end; correct them"))
 }
 
-fn permitted(world: &World, base: &Fqdn, at: &Fqdn, target: &Fqdn) -> Result<(), String> {
+/// The zone that an alias leads to, if it may be followed there.
+fn permitted<'w>(world: &'w World, base: &Fqdn, at: &Fqdn, target: &Fqdn) -> Result<&'w ZoneEntry, String> {
     let leads = format!("{at} is an alias (CNAME) for {target}");
     let Some((name, zone)) = zone_of(world, target).and_then(|zone| Some((zone.domain.as_ref()?, zone))) else {
         return Err(format!("{leads}, which no zone of Lamia's holds; create a Zone for it, or remove the CNAME"));
     };
     if zone.spec.purpose == ZonePurpose::Challenge || (is_challenge(target) && all_granted(world, base, target, zone)) {
-        return Ok(());
+        return Ok(zone);
     }
     let way = match is_challenge(target) {
         true => "grant Challenge there to this namespace (spec.grants, allow)".to_owned(),
