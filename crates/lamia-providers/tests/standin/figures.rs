@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use lamia_core::dns::diff::{Unit, batches};
 use lamia_core::name::Fqdn;
 use lamia_core::record::{RecordType, RecordValue, Rrset, RrsetChange, RrsetKey};
+use lamia_providers::dns::conformance::{self, Bench};
 use lamia_providers::dns::{DnsProvider, ProviderZone};
 
 pub(crate) fn name(text: &str) -> Fqdn {
@@ -71,6 +72,41 @@ pub(crate) fn reversed(units: &[Unit]) -> Vec<Unit> {
         .iter()
         .map(|unit| Unit { subjects: BTreeSet::new(), changes: unit.changes.iter().map(back).collect() })
         .collect()
+}
+
+/// An RRset of addresses that changes.
+pub(crate) fn change(host: &str, before: Option<Rrset>, after: Option<Rrset>) -> RrsetChange {
+    RrsetChange { before, after, ..publish(host, 1) }
+}
+
+/// Holds a provider that makes zones, with ids of its own, to the contract.
+pub(crate) async fn keeps_the_contract(provider: &dyn DnsProvider) {
+    let (zone, absent) = (name("suite.example.org"), name("absent.example.net"));
+    let report = conformance::run(&Bench { provider, zone, absent, hosts: 1000 }).await;
+    let report = report.into_result().unwrap_or_else(|report| panic!("{report}"));
+    println!("{report}");
+    let skipped =
+        ["where zones can't be created, the answer says so", "a zone that is not there has no records and takes none"];
+    assert_eq!(report.skipped(), skipped);
+}
+
+/// How many write calls it takes, as `writes` counts them, to publish a thousand hosts in an empty zone, to set their
+/// challenges, to remove these, and to withdraw the hosts.
+pub(crate) async fn write_calls(
+    provider: &dyn DnsProvider,
+    zone: &ProviderZone,
+    writes: impl Fn() -> usize,
+) -> Vec<usize> {
+    let (published, asked) = (hosts(&zone.domain, 1000), challenges(&zone.domain, 1000));
+    let mut counted = Vec::new();
+    for units in [&published, &asked, &reversed(&asked), &reversed(&published)] {
+        let before = writes();
+        apply_all(provider, zone, units).await;
+        counted.push(writes() - before);
+    }
+    println!("1,000 hosts published, their challenges set, removed, the hosts withdrawn: {counted:?} write calls");
+    assert_eq!(provider.records(&zone.id).await.expect("records").len(), 2, "SOA and NS");
+    counted
 }
 
 /// Applies the units in as few calls as the provider's limits allow; tells how many.
