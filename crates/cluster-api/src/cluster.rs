@@ -131,6 +131,30 @@ impl Cluster {
         cluster
     }
 
+    /// Another cluster that is now as this one is; from here on each goes its own way. What was read of definitions they share, so it costs
+    /// next to nothing: tests prepare one cluster, and give each case a fork of it. A fork is kept in no file and has answered nothing yet.
+    #[must_use]
+    pub fn fork(&self, source: Arc<dyn Source>) -> Self {
+        let collector = self.inner.collector.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        // Definitions are read anew under the store's lock: so these two belong together.
+        let (store, registry) = {
+            let store = self.store();
+            (store.clone(), self.registry())
+        };
+        let inner = Inner {
+            options: self.inner.options.clone(),
+            source,
+            store: Mutex::new(store),
+            registry: RwLock::new(registry),
+            collector: Mutex::new(collector),
+            waiting: Waiting::default(),
+            counters: Counters::default(),
+            secret: self.inner.secret.clone(),
+            keeper: None,
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
     /// What a controller would do next is done, if there is anything to do.
     pub fn step(&self) -> bool {
         let mut collector = self.inner.collector.lock().unwrap_or_else(PoisonError::into_inner);

@@ -64,7 +64,12 @@ struct News {
 impl EventRecorder {
     /// Starts telling. `instance` is this process's name (that of the pod). Ends when the last clone is dropped.
     pub fn start(client: Client, instance: impl Into<String>, metrics: Metrics) -> Self {
-        let (news, receiver) = mpsc::channel(CAPACITY);
+        Self::with_room_for(CAPACITY, client, instance, metrics)
+    }
+
+    /// The same, where so many news may wait.
+    fn with_room_for(waiting: usize, client: Client, instance: impl Into<String>, metrics: Metrics) -> Self {
+        let (news, receiver) = mpsc::channel(waiting);
         let teller = Teller { client, instance: instance.into(), metrics: metrics.clone(), memory: Memory::default() };
         tokio::spawn(teller.run(receiver));
         Self { news, metrics }

@@ -152,32 +152,36 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::test_api::TestApi;
+    use crate::test_cluster::{NAMESPACE, TestCluster};
 
     const PATH: &str = "/api/v1/namespaces/lamia-system/configmaps/lamia-identity";
 
-    fn map(data: Value) -> (String, Value) {
-        let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": CONFIG_MAP}, "data": data});
-        (PATH.to_owned(), map)
+    fn map(data: Value) -> Value {
+        let metadata = json!({"name": CONFIG_MAP, "namespace": NAMESPACE});
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data})
     }
 
-    fn holding(data: Value) -> TestApi {
-        let api = TestApi::default();
-        api.state().objects.extend([map(data)]);
+    async fn holding(data: Value) -> TestCluster {
+        let api = TestCluster::new().await;
+        api.put(&map(data)).await;
         api
     }
 
-    async fn ask(api: &TestApi, flag: Option<&str>) -> Result<Identity, IdentityError> {
-        load(api.client(), "lamia-system", flag).await
+    async fn data(api: &TestCluster) -> Value {
+        api.get(PATH).await.expect("there")["data"].clone()
+    }
+
+    async fn ask(api: &TestCluster, flag: Option<&str>) -> Result<Identity, IdentityError> {
+        load(api.client(), NAMESPACE, flag).await
     }
 
     #[tokio::test]
     async fn the_first_start_writes_the_flag_down_with_a_new_installation_id() {
-        let api = TestApi::default();
+        let api = TestCluster::new().await;
         let identity = ask(&api, Some("prod-eu")).await.expect("an identity");
         assert_eq!(identity.cluster(), "prod-eu");
         assert!(identity.install().len() == 8 && identity.install().chars().all(|c| c.is_ascii_hexdigit()));
-        assert_eq!(api.state().objects[PATH]["data"][INSTALL_ID], identity.install());
+        assert_eq!(data(&api).await[INSTALL_ID], identity.install());
         assert_eq!(ask(&api, None).await.expect("an identity"), identity);
         assert_eq!(ask(&api, Some("prod-eu")).await.expect("an identity"), identity);
         assert_eq!((api.count(Method::POST), api.count(Method::PUT)), (1, 0));
@@ -185,14 +189,14 @@ mod tests {
 
     #[tokio::test]
     async fn without_a_choice_it_says_what_to_set() {
-        let error = ask(&TestApi::default(), None).await.expect_err("nobody chose");
+        let error = ask(&TestCluster::new().await, None).await.expect_err("nobody chose");
         assert!(matches!(error, IdentityError::NotChosen));
         assert!(error.to_string().contains("--cluster-id") && error.to_string().contains("clusterId"));
     }
 
     #[tokio::test]
     async fn a_flag_that_contradicts_the_config_map_is_an_error_and_changes_nothing() {
-        let api = holding(json!({CLUSTER_ID: "prod-eu", INSTALL_ID: "00c0ffee"}));
+        let api = holding(json!({CLUSTER_ID: "prod-eu", INSTALL_ID: "00c0ffee"})).await;
         let error = ask(&api, Some("prod-us")).await.expect_err("contradiction");
         assert_eq!(
             error.to_string(),
@@ -205,34 +209,36 @@ mod tests {
 
     #[tokio::test]
     async fn a_config_map_that_was_made_by_hand_is_completed_and_otherwise_kept() {
-        let api = holding(json!({CLUSTER_ID: "prod-eu", "note": "ours"}));
+        let api = holding(json!({CLUSTER_ID: "prod-eu", "note": "ours"})).await;
         let identity = ask(&api, None).await.expect("an identity");
-        let data = api.state().objects[PATH]["data"].clone();
-        assert_eq!(data, json!({CLUSTER_ID: "prod-eu", INSTALL_ID: identity.install(), "note": "ours"}));
+        assert_eq!(data(&api).await, json!({CLUSTER_ID: "prod-eu", INSTALL_ID: identity.install(), "note": "ours"}));
     }
 
     #[tokio::test]
     async fn who_loses_the_race_takes_the_winners_installation_id() {
         for before in [None, Some(map(json!({CLUSTER_ID: "prod-eu"})))] {
-            let api = TestApi::default();
-            api.state().objects.extend(before);
-            api.state().rival = Some(map(json!({CLUSTER_ID: "prod-eu", INSTALL_ID: "00c0ffee"})));
+            let api = TestCluster::new().await;
+            if let Some(before) = before {
+                api.put(&before).await;
+            }
+            let winners = json!({CLUSTER_ID: "prod-eu", INSTALL_ID: "00c0ffee"});
+            api.rival(map(winners.clone()));
             let identity = ask(&api, Some("prod-eu")).await.expect("an identity");
-            assert_eq!(identity.install(), "00c0ffee");
+            assert_eq!((identity.install(), data(&api).await), ("00c0ffee", winners));
         }
     }
 
     #[tokio::test]
     async fn an_id_that_can_not_stand_in_a_marker_is_refused() {
-        let api = TestApi::default();
+        let api = TestCluster::new().await;
         assert!(matches!(ask(&api, Some("Prod EU")).await, Err(IdentityError::Bad(_))));
         assert_eq!(api.count(Method::POST), 0);
     }
 
     #[tokio::test]
     async fn an_api_server_that_fails_is_told_apart() {
-        let api = TestApi::default();
-        api.state().fails_with = Some(StatusCode::INTERNAL_SERVER_ERROR);
+        let api = TestCluster::new().await;
+        api.fails_with(Some(StatusCode::INTERNAL_SERVER_ERROR));
         assert!(matches!(ask(&api, Some("a")).await, Err(IdentityError::Api { .. })));
     }
 }

@@ -1,7 +1,7 @@
 //! The hands that reach in: controllers, zone workers, issuance, leader election and metrics.
 
 #[cfg(test)]
-mod test_api;
+mod test_cluster;
 
 mod applied;
 mod caa;

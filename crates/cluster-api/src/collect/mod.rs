@@ -27,7 +27,7 @@ use roles::CLUSTER_ROLES;
 pub(crate) use step::Step;
 
 /// Who depends on whom, and what is still to be looked at.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Collector {
     /// Up to this revision the events were seen.
     position: u64,

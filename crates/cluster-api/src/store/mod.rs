@@ -36,8 +36,8 @@ pub struct Gone {
     pub oldest: u64,
 }
 
-/// All objects, and how they came to be.
-#[derive(Debug)]
+/// All objects, and how they came to be. A clone shares the objects, and goes its own way.
+#[derive(Clone, Debug)]
 pub struct Store {
     revision: u64,
     /// The oldest state that can be read: every later event is in the log.

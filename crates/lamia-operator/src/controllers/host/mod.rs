@@ -18,6 +18,8 @@ mod objects;
 mod orphans;
 mod probe;
 mod report;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
-//! What a turn writes, at an API server in memory.
+//! What a turn writes, on a small Kubernetes API.
 
 use http::Method;
 use lamia_api::issuer::Limits;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -11,13 +11,15 @@ use crate::clock::TestClock;
 use crate::issuance::testing::World;
 use crate::lease::Leadership;
 use crate::metrics::Metrics;
-use crate::test_api::TestApi;
+use crate::test_cluster::TestCluster;
+
+const PATH: &str = "/apis/lamia.dev/v1alpha1/acmeissuers/ca";
 
 /// An issuer whose status says that its account is open and one budget is scarce.
-fn told() -> ACMEIssuer {
-    let issuer = json!({
+fn told() -> Value {
+    json!({
         "apiVersion": "lamia.dev/v1alpha1", "kind": "ACMEIssuer",
-        "metadata": {"name": "ca", "generation": 1, "resourceVersion": "7"},
+        "metadata": {"name": "ca"},
         "spec": {"directory": "https://ca.example/directory"},
         "status": {
             "observedGeneration": 1,
@@ -28,12 +30,12 @@ fn told() -> ACMEIssuer {
                 "observedGeneration": 1, "lastTransitionTime": "2027-01-01T00:00:00Z",
             }],
         },
-    });
-    serde_json::from_value(issuer).expect("an ACMEIssuer")
+    })
 }
 
 /// A controller that has seen it after a start, and has opened its account.
-fn controller(api: &TestApi, leadership: watch::Receiver<Leadership>) -> IssuerController {
+async fn controller(api: &TestCluster, leadership: watch::Receiver<Leadership>) -> IssuerController {
+    let told: ACMEIssuer = serde_json::from_value(api.put(&told()).await).expect("an ACMEIssuer");
     let controller = IssuerController {
         client: api.client(),
         namespace: "lamia-system".to_owned(),
@@ -46,7 +48,7 @@ fn controller(api: &TestApi, leadership: watch::Receiver<Leadership>) -> IssuerC
         status: StatusWriter::start(api.client(), leadership, Metrics::new()),
         clock: TestClock::new(),
     };
-    controller.seen(Change::Applied(told()));
+    controller.seen(Change::Applied(told));
     controller.known.lock().get_mut("ca").expect("seen").came_to(0, Ok(World::new()));
     controller
 }
@@ -57,13 +59,15 @@ async fn a_restart_with_nothing_changed_writes_nothing() {
         let renewed_at = Instant::now();
         let leader = Leadership::Leader { renewed_at, act_until: renewed_at + Duration::from_secs(3_600) };
         let (_leadership, led) = watch::channel(leader);
-        let api = TestApi::default();
-        let controller = controller(&api, led);
+        let api = TestCluster::new().await;
+        let controller = controller(&api, led).await;
         if budgets_are_built {
             controller.budgets.rebuild("ca", None::<&Limits>, []);
         }
         assert!(!controller.reconcile("ca").await, "it was usable, and is");
         assert!(controller.status.clone().close(Duration::from_secs(5)).await);
         assert_eq!(api.count(Method::PATCH), writes, "budgets are built: {budgets_are_built}");
+        let scarce = api.get(PATH).await.expect("there")["status"]["budgets"].as_array().map_or(0, Vec::len);
+        assert_eq!(scarce, 1 - writes, "what is not scarce any more is not told");
     }
 }

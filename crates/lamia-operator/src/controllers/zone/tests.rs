@@ -1,4 +1,4 @@
-//! Zones at a provider in memory, with objects at an API server in memory.
+//! Zones at a provider in memory, with objects on a small Kubernetes API.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use super::*;
 use crate::clock::TestClock;
 use crate::lease::Leadership;
 use crate::metrics::Metrics;
-use crate::test_api::TestApi;
+use crate::test_cluster::TestCluster;
 use crate::watch::Change;
 use crate::watches::{self, Wake};
 use crate::world::host::HostEntry;
@@ -31,7 +31,7 @@ pub(super) fn zone(domain: &str, spec: Value) -> Zone {
     let mut object = json!({
         "apiVersion": "lamia.dev/v1alpha1", "kind": "Zone",
         "metadata": {
-            "name": domain, "uid": "u1", "generation": 1, "labels": {LABEL_MANAGED_BY: "lamia"}, "annotations": {},
+            "name": domain, "labels": {LABEL_MANAGED_BY: "lamia"}, "annotations": {},
         },
         "spec": {"domain": domain, "providerRef": {"name": "memory"}, "delegation": "Off"},
     });
@@ -42,7 +42,7 @@ pub(super) fn zone(domain: &str, spec: Value) -> Zone {
 }
 
 struct Bench {
-    api: TestApi,
+    api: TestCluster,
     clock: Arc<TestClock>,
     wake: Wake,
     provider: Arc<Memory>,
@@ -54,7 +54,7 @@ struct Bench {
 impl Bench {
     /// Zone `example.org`, made by Lamia, at a provider that has it.
     async fn new() -> Self {
-        let (api, clock, world) = (TestApi::default(), TestClock::new(), SharedWorld::default());
+        let (api, clock, world) = (TestCluster::new().await, TestClock::new(), SharedWorld::default());
         let (_leadership, leadership) = watch::channel(Leadership::Standby);
         let (workers, events) = prompt_workers(&clock);
         let lookup = LookupConfig { resolvers: vec!["127.0.0.1:9".parse().expect("an address")], ..Default::default() };
@@ -81,9 +81,7 @@ impl Bench {
         provider.found = Some(FoundProvider::Ready { provider: memory.clone(), zones: Arc::default() });
         world.lock().providers.insert("memory".to_owned(), provider);
 
-        let mut stored = serde_json::to_value(zone("example.org", json!({}))).expect("JSON");
-        stored["metadata"]["resourceVersion"] = json!("1");
-        api.state().objects.insert(PATH.to_owned(), stored);
+        api.put(&serde_json::to_value(zone("example.org", json!({}))).expect("JSON")).await;
         let mut bench = Self { api, clock, wake, provider: memory, controller, events, _leadership };
         bench.turn().await;
         while bench.controller.workers.summary(&bench.domain()).is_none_or(|summary| !summary.read) {
@@ -98,8 +96,7 @@ impl Bench {
 
     /// Shows the object as the watch would, and takes a turn.
     async fn turn(&self) {
-        let stored = self.api.state().objects.get(PATH).cloned();
-        let change = match stored {
+        let change = match self.api.get(PATH).await {
             Some(stored) => Change::Applied(serde_json::from_value(stored).expect("a Zone")),
             None => Change::Deleted(zone("example.org", json!({}))),
         };
@@ -116,9 +113,9 @@ impl Bench {
         !self.wake.zones.is_empty()
     }
 
-    fn note(&self) -> Option<String> {
-        let state = self.api.state();
-        state.objects[PATH]["metadata"]["annotations"][ANNOTATION_UNUSED].as_str().map(str::to_owned)
+    async fn note(&self) -> Option<String> {
+        let zone = self.api.get(PATH).await.expect("there");
+        zone["metadata"]["annotations"][ANNOTATION_UNUSED].as_str().map(str::to_owned)
     }
 
     /// A host in the zone.
@@ -138,7 +135,7 @@ impl Bench {
 async fn a_zone_that_lamia_made_goes_a_day_after_its_last_host_and_its_writer_with_it() {
     let bench = Bench::new().await;
     bench.turn().await;
-    let noted = bench.note().expect("noted");
+    let noted = bench.note().await.expect("noted");
     assert_eq!(noted.parse::<jiff::Timestamp>().expect("a time"), bench.clock.now());
 
     bench.clock.set_forward(Duration::from_secs(23 * 3_600));
@@ -157,24 +154,22 @@ async fn a_zone_that_lamia_made_goes_a_day_after_its_last_host_and_its_writer_wi
 async fn a_host_that_comes_takes_the_note_back() {
     let bench = Bench::new().await;
     bench.turn().await;
-    assert!(bench.note().is_some());
+    assert!(bench.note().await.is_some());
     bench.host();
     bench.turn().await;
-    assert_eq!(bench.note(), None);
+    assert_eq!(bench.note().await, None);
     bench.clock.set_forward(Duration::from_secs(48 * 3_600));
     bench.turn().await;
-    assert_eq!((bench.note(), bench.api.count(Method::DELETE)), (None, 0));
+    assert_eq!((bench.note().await, bench.api.count(Method::DELETE)), (None, 0));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_zone_that_a_person_made_or_changed_stays() {
-    for change in [json!({"generation": 2}), json!({"labels": {}})] {
+    for (field, change) in [("/spec/delegation", json!("Warn")), ("/metadata/labels", json!({}))] {
         let bench = Bench::new().await;
-        for (field, value) in change.as_object().expect("fields") {
-            bench.api.state().objects.get_mut(PATH).expect("stored")["metadata"][field] = value.clone();
-        }
+        bench.api.edit(PATH, |zone| *zone.pointer_mut(field).expect("there") = change.clone()).await;
         bench.turn().await;
-        assert_eq!(bench.note(), None, "{change}");
+        assert_eq!(bench.note().await, None, "{change}");
     }
 }
 

@@ -1,13 +1,14 @@
-//! Gateways as they are made and changed, at an API server in memory.
+//! Gateways as they are made and changed, on a small Kubernetes API.
 
 use http::Method;
 use lamia_core::gateway::istio::owner;
 use serde_json::json;
 
 use super::*;
-use crate::test_api::TestApi;
+use crate::test_cluster::TestCluster;
 
 const PATH: &str = "/apis/networking.istio.io/v1/namespaces/team/gateways/shop";
+const HOST: &str = "/apis/lamia.dev/v1alpha1/namespaces/team/securedhosts/shop";
 
 fn key() -> ObjectKey {
     ObjectKey::new("team", "shop")
@@ -28,13 +29,13 @@ fn wanted(selector: &Value, uid: Option<&str>) -> Value {
 }
 
 struct Bench {
-    api: TestApi,
+    api: TestCluster,
     objects: Objects,
 }
 
 impl Bench {
-    fn new() -> Self {
-        let api = TestApi::default();
+    async fn new() -> Self {
+        let api = TestCluster::new().await;
         Self { objects: Objects { client: api.client(), completed: Completed::default() }, api }
     }
 
@@ -50,15 +51,27 @@ impl Bench {
         }
     }
 
-    fn stored(&self) -> Value {
-        self.api.state().objects[PATH].clone()
+    async fn stored(&self) -> Value {
+        self.api.get(PATH).await.expect("there")
+    }
+
+    /// The host that takes its Gateway along: a new one each time. Returns its uid.
+    async fn host(&self) -> String {
+        if self.api.get(HOST).await.is_some() {
+            self.api.delete(HOST).await;
+        }
+        let host = json!({
+            "apiVersion": "lamia.dev/v1alpha1", "kind": "SecuredHost", "metadata": {"name": "shop", "namespace": "team"},
+            "spec": {"host": "shop.example.org"},
+        });
+        self.api.put(&host).await["metadata"]["uid"].as_str().expect("a uid").to_owned()
     }
 }
 
 #[tokio::test]
 async fn what_stands_is_not_written_again() {
-    let bench = Bench::new();
-    let wanted = wanted(&json!({"istio": "ingress"}), Some("0123"));
+    let bench = Bench::new().await;
+    let wanted = wanted(&json!({"istio": "ingress"}), Some(&bench.host().await));
     let made = bench.written(&wanted, None).await;
     assert!(matches!(bench.apply(&wanted, Some(&made)).await, Applied::Unchanged));
     assert!(matches!(bench.apply(&wanted, None).await, Applied::Unchanged), "the cache may lag behind");
@@ -67,41 +80,80 @@ async fn what_stands_is_not_written_again() {
 
 #[tokio::test]
 async fn a_host_that_is_retained_from_now_on_leaves_its_objects_behind() {
-    let bench = Bench::new();
+    let bench = Bench::new().await;
     let selector = json!({"istio": "ingress"});
-    let made = bench.written(&wanted(&selector, Some("0123")), None).await;
-    assert_eq!(made.goes_with.as_deref(), Some("0123"));
+    let host = bench.host().await;
+    let made = bench.written(&wanted(&selector, Some(&host)), None).await;
+    assert_eq!(made.goes_with.as_ref(), Some(&host));
 
     let retained = bench.written(&wanted(&selector, None), Some(&made)).await;
     assert_eq!(retained.goes_with, None);
-    assert_eq!(bench.stored()["metadata"]["ownerReferences"][0], Value::Null);
+    assert_eq!(bench.stored().await["metadata"]["ownerReferences"][0], Value::Null);
 
-    let again = bench.written(&wanted(&selector, Some("4567")), Some(&retained)).await;
-    assert_eq!(again.goes_with.as_deref(), Some("4567"));
+    let another = bench.host().await;
+    let again = bench.written(&wanted(&selector, Some(&another)), Some(&retained)).await;
+    assert!(another != host && again.goes_with.as_ref() == Some(&another), "{again:?}");
+
+    bench.api.delete(HOST).await;
+    assert_eq!(bench.api.get(PATH).await, None, "what goes with its host has gone");
 }
 
 #[tokio::test]
 async fn a_changed_selector_leaves_no_old_label_and_others_metadata_stays() {
-    let bench = Bench::new();
+    let bench = Bench::new().await;
     let made = bench.written(&wanted(&json!({"istio": "ingress"}), None), None).await;
-    let mut labelled = bench.stored();
-    labelled["metadata"]["labels"] = json!({"team": "a"});
-    bench.api.state().objects.insert(PATH.to_owned(), labelled);
+    bench.api.edit(PATH, |gateway| gateway["metadata"]["labels"] = json!({"team": "a"})).await;
 
     bench.written(&wanted(&json!({"app": "edge"}), None), Some(&made)).await;
-    assert_eq!(bench.stored()["spec"]["selector"], json!({"app": "edge"}));
-    assert_eq!(bench.stored()["metadata"]["labels"], json!({"team": "a"}));
+    assert_eq!(bench.stored().await["spec"]["selector"], json!({"app": "edge"}));
+    assert_eq!(bench.stored().await["metadata"]["labels"], json!({"team": "a"}));
 }
 
 #[tokio::test]
 async fn one_that_became_somebody_elses_meanwhile_is_left_alone() {
-    let bench = Bench::new();
+    let bench = Bench::new().await;
     let made = bench.written(&wanted(&json!({"istio": "ingress"}), None), None).await;
-    let mut taken = bench.stored();
-    taken["metadata"]["annotations"] = json!({});
-    bench.api.state().objects.insert(PATH.to_owned(), taken.clone());
+    let taken = bench.api.edit(PATH, |gateway| gateway["metadata"]["annotations"] = json!({})).await;
 
     let applied = bench.apply(&wanted(&json!({"app": "edge"}), None), Some(&made)).await;
     assert!(matches!(applied, Applied::Foreign), "{applied:?}");
-    assert_eq!(bench.stored(), taken);
+    assert_eq!(bench.stored().await, taken);
+}
+
+#[tokio::test]
+async fn one_that_somebody_changes_between_the_look_and_the_write_is_theirs_until_the_next_turn() {
+    let bench = Bench::new().await;
+    let made = bench.written(&wanted(&json!({"istio": "ingress"}), None), None).await;
+    let mut theirs = bench.stored().await;
+    theirs["metadata"]["labels"] = json!({"team": "a"});
+    bench.api.rival(theirs);
+
+    let edge = wanted(&json!({"app": "edge"}), None);
+    let applied = bench.apply(&edge, Some(&made)).await;
+    assert!(matches!(applied, Applied::Failed), "{applied:?}");
+    assert_eq!(bench.stored().await["spec"]["selector"], json!({"istio": "ingress"}));
+
+    bench.written(&edge, Some(&made)).await;
+    let stored = bench.stored().await;
+    assert_eq!(
+        (&stored["spec"]["selector"], &stored["metadata"]["labels"]),
+        (&json!({"app": "edge"}), &json!({"team": "a"}))
+    );
+}
+
+#[tokio::test]
+async fn what_the_cluster_does_not_take_is_told_apart() {
+    let bench = Bench::new().await;
+    let mut nonsense = wanted(&json!({"istio": "ingress"}), None);
+    nonsense["spec"] = json!("text");
+    let applied = bench.apply(&nonsense, None).await;
+    assert!(matches!(applied, Applied::Rejected), "{applied:?}");
+
+    bench.api.delete("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/gateways.networking.istio.io").await;
+    let applied = bench.apply(&wanted(&json!({"istio": "ingress"}), None), None).await;
+    assert!(matches!(applied, Applied::KindMissing), "{applied:?}");
+
+    bench.api.delete("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/lamia").await;
+    let applied = bench.apply(&wanted(&json!({"istio": "ingress"}), None), None).await;
+    assert!(matches!(applied, Applied::NotPermitted), "{applied:?}");
 }
