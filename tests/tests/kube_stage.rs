@@ -6,7 +6,9 @@ use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::{Api, DeleteParams, ObjectMeta, PostParams};
 use kube::runtime::wait::{await_condition, conditions};
-use lamia_sandbox::servers::{Binary, KubeApiServer, KubeApiServerOptions, KubeControllerManager};
+use lamia_sandbox::servers::{
+    Binary, ControllerManagerOptions, KubeApiServer, KubeApiServerOptions, KubeControllerManager,
+};
 use lamia_tests::{has, is_real};
 
 const API: [Binary; 2] = [Binary::Etcd, Binary::KubeApiServer];
@@ -63,7 +65,8 @@ async fn the_controllers_end_dependents_and_namespaces() {
     }
     let server = KubeApiServer::start(KubeApiServerOptions::default()).await.expect("starts");
     let began = Instant::now();
-    let _controllers = KubeControllerManager::start(&server, None).await.expect("starts");
+    let _controllers =
+        KubeControllerManager::start(ControllerManagerOptions::new(server.kubeconfig())).await.expect("starts");
     println!("controllers: {:?}", began.elapsed());
     let client = server.client().await.expect("a client");
     let maps: Api<ConfigMap> = Api::namespaced(client.clone(), "default");

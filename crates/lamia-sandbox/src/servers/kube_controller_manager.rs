@@ -1,24 +1,43 @@
-//! kube-controller-manager with two of its controllers: the garbage collector, which ends what its owner leaves behind, and the
-//! one that empties a namespace before it goes.
+//! kube-controller-manager with few of its controllers: the garbage collector, which ends what its owner leaves behind, and the
+//! one that empties a namespace before it goes; others for a test.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::binary::Binary;
 use super::directory::Directory;
 use super::process::{Launch, Process};
 use super::tls_pair::TlsPair;
 use super::vigil::Watched;
-use super::{KubeApiServer, http_client_trusting, loopback};
+use super::{http_client_trusting, loopback};
 
 /// What needs no value of ours.
-const PLAIN_FLAGS: [&str; 5] = [
-    "--controllers=garbage-collector-controller,namespace-controller",
-    "--leader-elect=false",
-    "--profiling=false",
-    "--kube-api-qps=200",
-    "--kube-api-burst=400",
-];
+const PLAIN_FLAGS: [&str; 4] =
+    ["--leader-elect=false", "--profiling=false", "--kube-api-qps=200", "--kube-api-burst=400"];
+
+/// What every cluster has that is not to fill up.
+const CONTROLLERS: [&str; 2] = ["garbage-collector-controller", "namespace-controller"];
+
+/// How a controller manager is started.
+#[derive(Debug, Clone)]
+pub struct ControllerManagerOptions {
+    /// By which it finds the API server, as somebody who may do everything.
+    pub kubeconfig: PathBuf,
+    /// Which controllers run, by their names.
+    pub controllers: Vec<&'static str>,
+    /// The CA (PEM file) that every namespace is told of, where the controller that does this runs.
+    pub root_ca: Option<PathBuf>,
+    /// Where its log is. None: a temporary directory. It keeps no state.
+    pub directory: Option<PathBuf>,
+}
+
+impl ControllerManagerOptions {
+    /// The two that every cluster has.
+    #[must_use]
+    pub fn new(kubeconfig: &Path) -> Self {
+        Self { kubeconfig: kubeconfig.to_owned(), controllers: CONTROLLERS.into(), root_ca: None, directory: None }
+    }
+}
 
 /// A running controller manager. Dropping it ends it.
 #[derive(Debug)]
@@ -27,20 +46,21 @@ pub struct KubeControllerManager {
 }
 
 impl KubeControllerManager {
-    /// Starts the controllers against the API server and waits until they are healthy. They keep no state; the directory (None:
-    /// a temporary one) is for the log.
+    /// Starts the controllers against the API server and waits until they are healthy.
     ///
     /// # Errors
     /// If `kube-controller-manager` is missing or does not come up.
-    pub async fn start(api: &KubeApiServer, directory: Option<PathBuf>) -> anyhow::Result<Self> {
+    pub async fn start(options: ControllerManagerOptions) -> anyhow::Result<Self> {
         let program = Binary::KubeControllerManager.find()?;
-        let directory = Directory::open(directory, "kube-controller-manager")?;
+        let directory = Directory::open(options.directory, "kube-controller-manager")?;
         let ip = loopback::address();
         let address = SocketAddr::from((ip, loopback::port(ip)?));
         let tls = TlsPair::in_directory(&directory, "kube-controller-manager", ip)?;
         let launch = Launch::new("kube-controller-manager", program)
             .args(PLAIN_FLAGS)
-            .arg(format!("--kubeconfig={}", api.kubeconfig().display()))
+            .arg(format!("--controllers={}", options.controllers.join(",")))
+            .args(options.root_ca.map(|ca| format!("--root-ca-file={}", ca.display())))
+            .arg(format!("--kubeconfig={}", options.kubeconfig.display()))
             .arg(format!("--bind-address={}", address.ip()))
             .arg(format!("--secure-port={}", address.port()))
             .arg(format!("--tls-cert-file={}", tls.certificate.display()))

@@ -3,7 +3,10 @@
 use anyhow::bail;
 
 use super::vigil::Watched;
-use super::{ApiAccess, Binary, EmbeddedApi, KubeApiServer, KubeApiServerOptions, KubeControllerManager};
+use super::{
+    ApiAccess, Binary, ControllerManagerOptions, EmbeddedApi, KubeApiServer, KubeApiServerOptions,
+    KubeControllerManager,
+};
 
 /// Which API a stage has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -81,7 +84,16 @@ impl Kubernetes {
                 let controllers = options.directory.as_ref().map(|directory| directory.with_file_name("controllers"));
                 let api = KubeApiServer::start(options).await?;
                 let controllers = match garbage_collector {
-                    true => Some(KubeControllerManager::start(&api, controllers).await?),
+                    true => {
+                        let options = ControllerManagerOptions::new(api.kubeconfig());
+                        Some(
+                            KubeControllerManager::start(ControllerManagerOptions {
+                                directory: controllers,
+                                ..options
+                            })
+                            .await?,
+                        )
+                    }
                     false => None,
                 };
                 Ok(Self::Real(Box::new(api), controllers))

@@ -45,11 +45,12 @@ pub use etcd::{Etcd, EtcdOptions};
 pub use exchange::{ask, records};
 pub use knot::Knot;
 pub use kube_api_server::{KubeApiServer, KubeApiServerOptions};
-pub use kube_controller_manager::KubeControllerManager;
+pub use kube_controller_manager::{ControllerManagerOptions, KubeControllerManager};
 pub use kubernetes::{ApiKind, Kubernetes};
 pub use parent_zone::{ParentZone, ParentZoneOptions};
 pub use pebble::{Pebble, PebbleOptions};
 pub use power_dns::{PowerDns, PowerDnsOptions};
+pub use relay::Relay;
 pub use served_zone::{ServedZone, TsigKey};
 pub use vigil::Vigil;
 

@@ -1,4 +1,4 @@
-//! Carries DNS messages, UDP and TCP, from one address to another without reading them: TSIG stays whole.
+//! Carries messages, UDP and TCP, from one address to another without reading them: TSIG and TLS stay whole.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -13,13 +13,16 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 /// A running relay. Dropping it closes its sockets and what goes through them.
 #[derive(Debug)]
-pub(crate) struct Relay {
+pub struct Relay {
     _tasks: JoinSet<()>,
 }
 
 impl Relay {
     /// Listens on `outer` and carries everything to `inner`.
-    pub(crate) async fn start(outer: SocketAddr, inner: SocketAddr) -> anyhow::Result<Self> {
+    ///
+    /// # Errors
+    /// `outer` can't be bound.
+    pub async fn start(outer: SocketAddr, inner: SocketAddr) -> anyhow::Result<Self> {
         let udp = UdpSocket::bind(outer).await.with_context(|| format!("can't bind {outer}"))?;
         let tcp = TcpListener::bind(outer).await.with_context(|| format!("can't bind {outer}"))?;
         let mut tasks = JoinSet::new();
