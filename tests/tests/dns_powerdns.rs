@@ -2,6 +2,7 @@
 
 use lamia_core::name::Fqdn;
 use lamia_core::record::{RecordType, RecordValue, Rrset, RrsetChange, RrsetKey};
+use lamia_core::zone::Visibility;
 use lamia_providers::dns::conformance::{self, Bench};
 use lamia_providers::dns::powerdns::{PowerDns, PowerDnsConfig};
 use lamia_providers::dns::{DnsProvider as _, ZoneId};
@@ -179,7 +180,7 @@ async fn a_wrong_key_or_server_id_says_what_to_check() -> anyhow::Result<()> {
     let change = [address("a.example.org", None, Some(1))];
     let errors = [
         wrong_key.zones().await.expect_err("zones"),
-        wrong_key.find_zone(&name("example.org")).await.expect_err("find"),
+        wrong_key.find_zone(&name("example.org"), Visibility::Public).await.expect_err("find"),
         wrong_key.create_zone(&name("example.org")).await.expect_err("create"),
         wrong_key.delete_zone(&id).await.expect_err("delete"),
         wrong_key.records(&id).await.expect_err("records"),
@@ -212,6 +213,6 @@ async fn a_server_that_went_away_is_unavailable_and_works_again_when_it_is_back(
     assert_eq!(error.kind, ErrorKind::Unavailable, "{error}");
     server.resume().await?;
     provider.apply(&zone.id, &[address("a.example.org", None, Some(1))]).await?;
-    assert_eq!(provider.find_zone(&name("example.org")).await?.as_ref(), Some(&zone));
+    assert_eq!(provider.find_zone(&name("example.org"), Visibility::Public).await?.as_ref(), Some(&zone));
     Ok(())
 }

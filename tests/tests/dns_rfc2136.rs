@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use lamia_core::name::Fqdn;
 use lamia_core::record::{RecordType, RecordValue, Rrset, RrsetChange, RrsetKey};
+use lamia_core::zone::Visibility;
 use lamia_providers::dns::conformance::{self, Bench};
 use lamia_providers::dns::rfc2136::{Rfc2136, Rfc2136Config, Tsig, TsigAlgorithm};
 use lamia_providers::dns::{DnsProvider as _, ZoneId};
@@ -162,7 +163,7 @@ async fn all_three_algorithms_sign_requests_and_verify_answers() -> anyhow::Resu
 async fn refusals(provider: &Rfc2136) -> Vec<lamia_providers::error::ProviderError> {
     let zone = id("example.org");
     vec![
-        provider.find_zone(&name("example.org")).await.expect_err("find"),
+        provider.find_zone(&name("example.org"), Visibility::Public).await.expect_err("find"),
         provider.records(&zone).await.expect_err("records"),
         provider.apply(&zone, &[address("a.example.org", 1)]).await.expect_err("apply"),
         provider.create_zone(&name("example.org")).await.expect_err("create"),
@@ -190,7 +191,7 @@ async fn a_wrong_secret_name_or_algorithm_says_what_to_check() -> anyhow::Result
 async fn without_a_key_the_zone_is_found_but_neither_read_nor_changed() -> anyhow::Result<()> {
     for server in Server::serving(&[ServedZone::new("example.org")]).await? {
         let provider = Rfc2136::new(Rfc2136Config { tsig: None, ..server.config() })?;
-        let zone = provider.find_zone(&name("example.org")).await?.expect("the zone");
+        let zone = provider.find_zone(&name("example.org"), Visibility::Public).await?.expect("the zone");
         assert_eq!(zone.name_servers, [name("ns1.example.org")]);
         let read = provider.records(&zone.id).await.expect_err("no transfer");
         let written = provider.apply(&zone.id, &[address("a.example.org", 1)]).await.expect_err("no update");
@@ -224,7 +225,7 @@ async fn a_zone_that_the_key_may_not_touch_is_forbidden_and_one_that_is_not_ther
         assert!(error.hint.contains(words), "{who}: {error}");
 
         assert_eq!(read("missing.example").await.expect_err("no zone").kind, ErrorKind::NotFound, "{who}");
-        assert_eq!(provider.find_zone(&name("missing.example")).await?, None);
+        assert_eq!(provider.find_zone(&name("missing.example"), Visibility::Public).await?, None);
         assert_eq!(apply("missing.example").await.expect_err("no zone").kind, ErrorKind::NotFound, "{who}");
         let unsupported = provider.create_zone(&name("missing.example")).await.expect_err("no zone is made");
         assert_eq!(unsupported.kind, ErrorKind::Unsupported);
@@ -269,7 +270,7 @@ async fn only_the_zones_that_are_named_are_used() -> anyhow::Result<()> {
         let provider = Rfc2136::new(Rfc2136Config { zones, ..server.config() })?;
         let found: Vec<_> = provider.zones().await?.into_iter().map(|zone| zone.domain).collect();
         assert_eq!(found, [name("ours.example")]);
-        assert_eq!(provider.find_zone(&name("theirs.example")).await?, None);
+        assert_eq!(provider.find_zone(&name("theirs.example"), Visibility::Public).await?, None);
     }
     Ok(())
 }

@@ -1,11 +1,12 @@
 //! Zones among zones and records of others: a parent that is Lamia's too, names that somebody else had before, challenges that are
-//! answered in another zone.
+//! answered in another zone, a zone that only the office sees.
 
 use std::collections::BTreeMap;
 
 use anyhow::ensure;
 use kube::Api;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use lamia_sandbox::servers::{PowerDns, PowerDnsOptions};
 use lamia_sandbox::stage::{DEMO_NAMESPACE, NAME_SERVERS, StageOptions};
 use lamia_tests::conditions::{Tells as _, becomes};
 use lamia_tests::{PROVIDER, Setup, can_stage, eventually, host_is, stage};
@@ -16,6 +17,8 @@ const CHILD: &str = "team.several.net";
 const OLDER: &str = "older.net";
 const HANDED: &str = "handed.net";
 const CHALLENGES: &str = "challenges.net";
+const SPLIT: &str = "split.net";
+const OFFICE: &str = "corp.split.net";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn zones_below_ours_names_of_others_and_challenges_elsewhere() {
@@ -24,8 +27,13 @@ async fn zones_below_ours_names_of_others_and_challenges_elsewhere() {
     }
     let setup =
         Setup::new(StageOptions { gateway: false, deletion_grace: std::time::Duration::from_secs(1), ..stage() }).await;
-    setup.apply_provider(&[PARENT, CHILD, OLDER, HANDED, CHALLENGES]).await;
-    tokio::join!(a_zone_below_ours(&setup), names_of_others(&setup), a_challenge_elsewhere(&setup));
+    setup.apply_provider(&[PARENT, CHILD, OLDER, HANDED, CHALLENGES, SPLIT]).await;
+    tokio::join!(
+        a_zone_below_ours(&setup),
+        names_of_others(&setup),
+        a_challenge_elsewhere(&setup),
+        a_private_zone(&setup)
+    );
     setup.end().await;
 }
 
@@ -176,4 +184,59 @@ async fn a_challenge_elsewhere(setup: &Setup) {
     .await;
     assert!(zone[&format!("{at}. CNAME")].to_string().contains(target), "the alias stays: {zone:?}");
     println!("a challenge answered in another zone, by an alias: issued");
+}
+
+/// A host that only the office can look up, at a DNS server of the office, with a certificate that everybody trusts.
+async fn a_private_zone(setup: &Setup) {
+    const HOST: &str = "db.corp.split.net";
+    let inside = PowerDns::start(PowerDnsOptions::default()).await.expect("the office's server starts");
+    inside.create_zone(OFFICE, &["ns.corp.split.net"]).await.expect("created");
+    setup.apply_credential("office", inside.api_key()).await;
+    setup
+        .apply(json!({
+            "apiVersion": "lamia.dev/v1alpha1", "kind": "DNSProvider", "metadata": {"name": "office"},
+            "spec": {
+                "powerDNS": {"url": inside.api_url()}, "zones": [OFFICE],
+                "auth": {"secretRef": {"name": "office", "key": "api-key"}},
+            },
+        }))
+        .await;
+    let zone = json!({
+        "apiVersion": "lamia.dev/v1alpha1", "kind": "Zone", "metadata": {"name": "office"},
+        "spec": {"domain": OFFICE, "providerRef": {"name": "office"}, "visibility": "Private"},
+    });
+    setup.apply(zone).await;
+    let told = becomes(&setup.zones(), "office", "Ready", "True", "NotEnforced").await;
+    assert!(told.status.is_some_and(|status| status.name_servers.is_empty()), "nobody is to set any");
+    setup.apply_host(DEMO_NAMESPACE, "inside", json!({"host": HOST, "dns": {"zone": "office"}})).await;
+    let told = host_is(&setup.stage.admin, DEMO_NAMESPACE, "inside", "ZoneReady", "False", "OnlyPrivateZone").await;
+    println!("{}", told.message("ZoneReady"));
+
+    let somebody = json!([{"namespaces": {"names": ["somebody"]}, "suffixes": [SPLIT]}]);
+    setup.apply_zone(SPLIT, somebody).await;
+    let told = host_is(&setup.stage.admin, DEMO_NAMESPACE, "inside", "Accepted", "False", "NotGranted").await;
+    println!("{}", told.message("Accepted"));
+    let challenges = json!({"spec": {"grants": [
+        {"namespaces": {"names": [DEMO_NAMESPACE]}, "suffixes": [OFFICE], "allow": ["Challenge"]},
+    ]}});
+    setup.zones().patch(SPLIT, &PatchParams::default(), &Patch::Merge(&challenges)).await.expect("patched");
+    host_is(&setup.stage.admin, DEMO_NAMESPACE, "inside", "CertificateReady", "True", "Issued").await;
+    host_is(&setup.stage.admin, DEMO_NAMESPACE, "inside", "RecordsPublished", "True", "Published").await;
+    let records = inside.content(OFFICE).await.expect("asked");
+    assert!(records.contains_key(&format!("{HOST}. A")), "{:?}", records.keys());
+    eventually("nothing of it is left in the public zone", || async {
+        let now = content(setup, SPLIT).await;
+        ensure!(!now.keys().any(|key| key.contains("corp")), "{:?}", now.keys());
+        Ok(())
+    })
+    .await;
+
+    setup.delete_host("inside").await;
+    eventually("its records are gone with it", || async {
+        let now = inside.content(OFFICE).await?;
+        ensure!(!now.keys().any(|key| key.contains("db.")), "{:?}", now.keys());
+        Ok(())
+    })
+    .await;
+    println!("a private zone: records inside, the challenge outside, issued; nothing is left");
 }

@@ -288,6 +288,11 @@ pub struct DnsPublication {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub target: Option<String>,
+    /// Name of the Zone to publish in; default: the one with the longest public domain that holds the host. A private Zone is
+    /// only ever used by name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub zone: Option<String>,
 }
 
 fn default_ttl() -> u32 {
@@ -296,7 +301,7 @@ fn default_ttl() -> u32 {
 
 impl Default for DnsPublication {
     fn default() -> Self {
-        Self { ttl: default_ttl(), publish: Publish::default(), target: None }
+        Self { ttl: default_ttl(), publish: Publish::default(), target: None, zone: None }
     }
 }
 

@@ -28,6 +28,7 @@ use crate::condition::Condition;
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("self.domain == oldSelf.domain").message("domain is immutable"))]
+#[x_kube(validation = Rule::new("self.visibility == oldSelf.visibility").message("visibility is immutable: the public and the private zone of a domain are two zones"))]
 #[x_kube(validation = Rule::new("self.providerRef == oldSelf.providerRef").message("providerRef is immutable: a zone does not move between providers"))]
 pub struct ZoneSpec {
     /// The zone's apex, as in `democluster.net`. Immutable.
@@ -44,7 +45,7 @@ pub struct ZoneSpec {
     /// What the zone is for.
     #[serde(default)]
     pub purpose: ZonePurpose,
-    /// Who sees it.
+    /// Who sees it. Immutable. Hosts are in a private zone only where they name it (`spec.dns.zone`); Lamia makes none.
     #[serde(default)]
     pub visibility: Visibility,
     /// Whether the zone at the provider may go with this object: only if Lamia made it and nothing foreign is in it.
@@ -121,7 +122,7 @@ pub enum Visibility {
     /// The public DNS.
     #[default]
     Public,
-    /// A private network. Not built yet.
+    /// A private network. A CA can't look into it, so its hosts' challenges are answered in the public zone that holds their names.
     Private,
 }
 

@@ -4,6 +4,7 @@
 //! may be created comes from `DNSProvider.spec.createZones`. A public suffix is never created, whatever the setting.
 
 use lamia_api::provider::CreateZones;
+pub use lamia_api::zone::Visibility;
 
 use crate::name::{Fqdn, is_public_suffix, registrable_domain};
 
@@ -30,7 +31,7 @@ pub enum NoZone {
     /// Only zones that the public DNS does not see hold it, and none was asked for by name.
     #[error(
         "only the private zone {zone} holds {host}, and no public CA can look into it; \
-         create the public zone {domain}"
+         create a Zone for the public {domain}, or for what is above it"
     )]
     OnlyPrivate {
         /// The host.
@@ -39,6 +40,14 @@ pub enum NoZone {
         zone: String,
         /// Its apex.
         domain: Fqdn,
+    },
+    /// The zone that was asked for by name does not hold it.
+    #[error("no active Zone {zone} holds {host} (spec.dns.zone); create it, or name another")]
+    NotNamed {
+        /// The host.
+        host: Fqdn,
+        /// The name that was asked for.
+        zone: String,
     },
     /// Two zones of the same domain hold it.
     #[error("both zones {first} and {second} are {domain}, which holds {host}; set one of them Inactive")]
@@ -54,8 +63,7 @@ pub enum NoZone {
     },
 }
 
-/// The zone that holds `host`: the longest match among the public ones. A private zone is taken only when `named` asks
-/// for it by its name.
+/// The zone that holds `host`: the one that is `named`; without a name the longest match among the public ones.
 ///
 /// # Errors
 /// [`NoZone`], which names what stands in the way.
@@ -65,8 +73,9 @@ pub fn zone_of<'a>(
     named: Option<&str>,
 ) -> Result<&'a KnownZone, NoZone> {
     let holding: Vec<&KnownZone> = zones.into_iter().filter(|zone| host.is_at_or_under(&zone.domain)).collect();
-    if let Some(zone) = holding.iter().find(|zone| named == Some(&*zone.name)) {
-        return Ok(zone);
+    if let Some(named) = named {
+        let zone = holding.into_iter().find(|zone| zone.name == named);
+        return zone.ok_or_else(|| NoZone::NotNamed { host: host.clone(), zone: named.to_owned() });
     }
     let longest = |public: bool| {
         let those = holding.iter().filter(|zone| zone.public == public);
@@ -142,6 +151,8 @@ mod tests {
             ("a.twin.net", Some("twin-b"), Ok("twin-b")),
             ("db.corp.net", None, Err("only the private zone vpn holds db.corp.net")),
             ("db.corp.net", Some("vpn"), Ok("vpn")),
+            ("db.corp.net", Some("inner"), Err("no active Zone inner holds db.corp.net (spec.dns.zone)")),
+            ("www.example.org", Some("gone"), Err("no active Zone gone holds www.example.org (spec.dns.zone)")),
         ];
         for (host, named, expected) in table {
             let found = zone_of(&name(host), &zones, *named);

@@ -56,7 +56,7 @@ impl Challenges {
 
 impl ChallengeDns for Challenges {
     fn place(&self, name: &Fqdn) -> ChallengePlace {
-        let record = name.child(CHALLENGE_LABEL).unwrap_or_else(|_| name.clone());
+        let record = challenge_name(name);
         let world = self.world.lock();
         let Some(zone) = zone_of(&world, &record) else {
             let since = self.obstacles().since(&record, Obstacle::NoZone, self.clock.now());
@@ -205,16 +205,22 @@ impl Obstacles {
     }
 }
 
-/// The Zone that holds a name. Of two objects for one domain, where hosts have to wait for a person, the one that works goes
+/// Where the CA looks for the challenge of a name.
+pub(crate) fn challenge_name(base: &Fqdn) -> Fqdn {
+    base.child(CHALLENGE_LABEL).unwrap_or_else(|_| base.clone())
+}
+
+/// The public Zone that holds a name. Of two objects for one domain, where hosts have to wait for a person, the one that works goes
 /// on answering challenges: certificates are renewed meanwhile.
-fn zone_of<'w>(world: &'w World, name: &Fqdn) -> Option<&'w ZoneEntry> {
+pub(crate) fn zone_of<'w>(world: &'w World, name: &Fqdn) -> Option<&'w ZoneEntry> {
     match lamia_core::zone::zone_of(name, &world.all_zones(), None) {
         Ok(zone) => world.zones.get(&zone.name),
         Err(NoZone::Ambiguous { domain, .. }) => {
-            let rivals = world.zones.values().filter(|zone| zone.is_active() && zone.domain.as_ref() == Some(&domain));
-            rivals.max_by_key(|zone| (zone.is_ready(), std::cmp::Reverse(zone.created)))
+            let is_rival =
+                |zone: &&ZoneEntry| zone.is_active() && zone.is_public() && zone.domain.as_ref() == Some(&domain);
+            world.zones.values().filter(is_rival).max_by_key(|zone| (zone.is_ready(), std::cmp::Reverse(zone.created)))
         }
-        Err(NoZone::Unknown { .. } | NoZone::OnlyPrivate { .. }) => None,
+        Err(NoZone::Unknown { .. } | NoZone::OnlyPrivate { .. } | NoZone::NotNamed { .. }) => None,
     }
 }
 

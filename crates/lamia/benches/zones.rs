@@ -19,6 +19,7 @@ use lamia_core::dns::safety::{Memory as Remembered, SafetyRules};
 use lamia_core::dns::wanted::{HostDemand, Target, Wanted};
 use lamia_core::name::Fqdn;
 use lamia_core::record::{RrsetChange, RrsetKey, ZoneRecords};
+use lamia_core::zone::Visibility;
 use lamia_operator::clock::SystemClock;
 use lamia_operator::zones::{
     Expectation, Missing, Mode, Propagation, PublishState, ZoneBinding, ZoneEvent, ZoneWorkers, ZoneWorkersConfig,
@@ -139,7 +140,7 @@ async fn large() -> Result<()> {
 
 async fn read(url: &str, key: &str) -> Result<()> {
     let provider = provider(url, key)?;
-    let zone = provider.find_zone(&name("example.org")?).await?.context("the zone is there")?;
+    let zone = provider.find_zone(&name("example.org")?, Visibility::Public).await?.context("the zone is there")?;
     let wanted = wanted(&zone.domain)?;
     forget_peak()?;
     let (before, began) = (peak()?, cpu()?);

@@ -39,10 +39,17 @@ pub fn accepted(management: Management) -> Because<AcceptedReason> {
 pub fn no_zone(why: &NoZone) -> Because<ZoneReason> {
     let reason = match why {
         NoZone::Unknown { .. } => ZoneReason::NoProvider,
+        NoZone::NotNamed { .. } => ZoneReason::ZoneMissing,
         NoZone::OnlyPrivate { .. } => ZoneReason::OnlyPrivateZone,
         NoZone::Ambiguous { .. } => ZoneReason::AmbiguousZone,
     };
     Because::new(reason, why.to_string())
+}
+
+/// What is said of the delegation of a zone that nobody delegates to.
+#[must_use]
+pub fn private() -> Because<DelegatedReason> {
+    Because::new(DelegatedReason::NotEnforced, "the Zone is private: no parent delegates to it")
 }
 
 /// What the zone's delegation means for its hosts, by the Zone's `delegation` policy.

@@ -159,7 +159,8 @@ pub fn validate(object: &ObjectKey, spec: &SecuredHostSpec) -> Result<ValidatedH
     if let Some(backend) = backend {
         check_backend(backend, &mut faults);
     }
-    let DnsPublication { ttl, publish, target } = dns;
+    // Which Zone there is of that name is not seen from here.
+    let DnsPublication { ttl, publish, target, zone: _ } = dns;
     if !(1..=86_400).contains(ttl) {
         faults.invalid("spec.dns.ttl", "give 1 to 86400 seconds");
     }

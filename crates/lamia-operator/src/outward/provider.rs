@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use lamia_core::name::Fqdn;
 use lamia_core::record::{RrsetChange, ZoneRecords};
+use lamia_core::zone::Visibility;
 use lamia_providers::dns::{Capabilities, ChangeTicket, DnsProvider, ProviderZone, ZoneId};
 use lamia_providers::error::ProviderError;
 use tokio::time::Instant;
@@ -39,8 +40,8 @@ impl DnsProvider for Guarded {
         self.outward.dns(self.kind, "list_zones", self.provider.zones()).await
     }
 
-    async fn find_zone(&self, domain: &Fqdn) -> Result<Option<ProviderZone>, ProviderError> {
-        self.outward.dns(self.kind, "find_zone", self.provider.find_zone(domain)).await
+    async fn find_zone(&self, domain: &Fqdn, visibility: Visibility) -> Result<Option<ProviderZone>, ProviderError> {
+        self.outward.dns(self.kind, "find_zone", self.provider.find_zone(domain, visibility)).await
     }
 
     async fn create_zone(&self, domain: &Fqdn) -> Result<ProviderZone, ProviderError> {

@@ -2,6 +2,7 @@
 
 use lamia_core::cert::order::AcmeProblem;
 use lamia_core::name::Fqdn;
+use lamia_core::zone::Visibility;
 use lamia_providers::dns::memory::{Fault, Memory, Operation};
 use tokio::time::{sleep, timeout};
 
@@ -46,7 +47,10 @@ async fn the_leaders_calls_pass_and_are_counted_by_result() {
     let domain: Fqdn = "example.org".parse().expect("a name");
     bench.provider.create_zone(&domain).await.expect("created");
     bench.memory.fail(Operation::FindZone, 1, Fault::Fails(ErrorKind::Forbidden));
-    assert_eq!(bench.provider.find_zone(&domain).await.expect_err("a fault").kind, ErrorKind::Forbidden);
+    assert_eq!(
+        bench.provider.find_zone(&domain, Visibility::Public).await.expect_err("a fault").kind,
+        ErrorKind::Forbidden
+    );
     for (operation, result) in [("create_zone", "ok"), ("find_zone", "forbidden")] {
         let labels = format!("provider=\"memory\",operation=\"{operation}\",result=\"{result}\"");
         assert!(bench.shows(&format!("lamia_provider_requests_total{{{labels}}} 1")));

@@ -4,6 +4,7 @@
 //! object's first, and decided after. Both end in the same.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use lamia_core::dns::ownership::{Identity, Whose, whose};
@@ -29,8 +30,8 @@ use crate::world::zone::ZoneEntry;
 pub(super) fn house(world: &mut World) -> BTreeSet<String> {
     let mut made = BTreeSet::new();
     for key in by_age(world) {
-        let Some(host) = valid(world, &key) else { continue };
-        let Ok(home) = home(world, host.host.fqdn()) else { continue };
+        let Some((host, named)) = valid(world, &key) else { continue };
+        let Ok(home) = home(world, host.host.fqdn(), named.as_deref()) else { continue };
         let Home::New(new) = &home else { continue };
         let Some(provider) = world.providers.get(&new.provider) else { continue };
         if granted(world, &key, &host, &home).is_ok() {
@@ -74,9 +75,9 @@ fn file_claims(
 ) -> BTreeMap<ObjectKey, Because<AcceptedReason>> {
     let mut refused = BTreeMap::new();
     for key in by_age(world) {
-        let Some(host) = valid(world, &key) else { continue };
+        let Some((host, named)) = valid(world, &key) else { continue };
         // A host without a zone has nothing to be denied, and claims nothing.
-        let Ok(home) = home(world, host.host.fqdn()) else { continue };
+        let Ok(home) = home(world, host.host.fqdn(), named.as_deref()) else { continue };
         let marker = owner_in_dns(identity, zones, &home, host.host.fqdn());
         world.claims.set_marker(host.host.fqdn(), marker);
         match granted(world, &key, &host, &home) {
@@ -160,6 +161,8 @@ fn by_age(world: &World) -> Vec<ObjectKey> {
     hosts.into_iter().map(|(_, key)| key).collect()
 }
 
-fn valid(world: &World, key: &ObjectKey) -> Option<std::sync::Arc<ValidatedHost>> {
-    world.hosts.get(key)?.validated.clone().ok()
+/// A host with a spec that makes sense, and the Zone that it asks for by name.
+fn valid(world: &World, key: &ObjectKey) -> Option<(Arc<ValidatedHost>, Option<String>)> {
+    let entry = world.hosts.get(key)?;
+    Some((entry.validated.clone().ok()?, entry.named_zone.clone()))
 }

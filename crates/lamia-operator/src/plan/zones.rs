@@ -154,7 +154,7 @@ pub(super) fn import(
 
 /// The values of orders under way: they are issuance's, and what they need beside them stays.
 fn challenges(cluster: &Cluster, zone: &Fqdn) -> BTreeMap<String, ChallengeDemand> {
-    let zones = cluster.world.zones.values().filter(|entry| entry.is_active());
+    let zones = cluster.world.zones.values().filter(|entry| entry.is_active() && entry.is_public());
     let domains: Vec<&Fqdn> = zones.filter_map(|entry| entry.domain.as_ref()).collect();
     let is_here = |name: &Fqdn| {
         let holding = domains.iter().filter(|domain| name.is_at_or_under(domain));

@@ -22,6 +22,8 @@ pub(crate) struct HostEntry {
     pub generation: i64,
     /// Its spec, read once per generation.
     pub validated: Result<Arc<ValidatedHost>, Rejection>,
+    /// The Zone that its spec asks for by name, there or not.
+    pub named_zone: Option<String>,
     /// With a spec that is not accepted: that the records which it may have stay as they are.
     pub kept: Option<HostDemand>,
     /// Its status, as last seen in the cluster.
@@ -91,6 +93,7 @@ impl HostEntry {
                     generation,
                     kept: validated.is_err().then(|| kept_demand(key, &object.spec)).flatten(),
                     validated,
+                    named_zone: object.spec.dns.zone.clone(),
                     status,
                     zone,
                     certificate,

@@ -157,7 +157,7 @@ impl World {
         let active = self.zones.iter().filter(|(_, zone)| zone.is_active() && wanted(zone));
         active
             .filter_map(|(name, zone)| {
-                Some(KnownZone { name: name.clone(), domain: zone.domain.clone()?, public: true })
+                Some(KnownZone { name: name.clone(), domain: zone.domain.clone()?, public: zone.is_public() })
             })
             .collect()
     }

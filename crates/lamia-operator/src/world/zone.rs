@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use lamia_api::meta::{ANNOTATION_CONFIRM, ANNOTATION_UNUSED, FINALIZER_ZONE, LABEL_MANAGED_BY, MANAGED_BY_VALUE};
-use lamia_api::zone::{DelegationStatus, Zone, ZoneSpec, ZoneState, ZoneStatus};
+use lamia_api::zone::{DelegationStatus, Visibility, Zone, ZoneSpec, ZoneState, ZoneStatus};
 use lamia_core::dns::takeover::TakeOver;
 use lamia_core::host::reason::{Because, ConditionReason, DelegatedReason, Truth, ZoneReason};
 use lamia_core::name::Fqdn;
@@ -127,6 +127,12 @@ impl ZoneEntry {
     #[must_use]
     pub(crate) fn is_active(&self) -> bool {
         self.spec.state == ZoneState::Active && !self.deleting
+    }
+
+    /// Whether the public DNS sees it.
+    #[must_use]
+    pub(crate) fn is_public(&self) -> bool {
+        self.spec.visibility == Visibility::Public
     }
 
     /// Whether it is usable now.

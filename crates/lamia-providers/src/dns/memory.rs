@@ -13,6 +13,7 @@ use async_trait::async_trait;
 use lamia_core::dns::diff::BatchLimits;
 use lamia_core::name::Fqdn;
 use lamia_core::record::{RecordType, RecordValue, Rrset, RrsetChange, RrsetKey, ZoneRecords};
+use lamia_core::zone::Visibility;
 use tokio::sync::watch;
 
 use faults::Faults;
@@ -26,6 +27,7 @@ use crate::error::{ErrorKind, ProviderError};
 const ABLE: Capabilities = Capabilities {
     creates_zones: true,
     lists_zones: true,
+    tells_visibility: true,
     lists_apex: true,
     atomic_batches: true,
     compares_and_swaps: true,
@@ -256,7 +258,7 @@ impl DnsProvider for Memory {
         .await
     }
 
-    async fn find_zone(&self, domain: &Fqdn) -> Result<Option<ProviderZone>, ProviderError> {
+    async fn find_zone(&self, domain: &Fqdn, _: Visibility) -> Result<Option<ProviderZone>, ProviderError> {
         self.call(Operation::FindZone, |state| Ok(state.zones.get(domain).map(|zone| self.describe(domain, zone))))
             .await
     }
@@ -366,7 +368,7 @@ mod tests {
         assert_eq!(lost.kind, ErrorKind::Unavailable);
         assert!(memory.snapshot(&name("example.org")).contains_key(&publish("a.example.org").key));
         assert!(memory.create_zone(&name("example.com")).await.is_err());
-        assert!(memory.find_zone(&name("example.com")).await.expect("an answer").is_some());
+        assert!(memory.find_zone(&name("example.com"), Visibility::Public).await.expect("an answer").is_some());
     }
 
     #[tokio::test]

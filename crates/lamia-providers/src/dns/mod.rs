@@ -27,12 +27,14 @@ pub mod route53;
 #[cfg(feature = "webhook")]
 pub mod webhook;
 
+use std::collections::BTreeSet;
 use std::future::Future;
 
 use async_trait::async_trait;
 use lamia_core::dns::diff::BatchLimits;
 use lamia_core::name::Fqdn;
 use lamia_core::record::{RrsetChange, ZoneRecords};
+use lamia_core::zone::Visibility;
 
 use crate::endpoint::DEADLINE;
 use crate::error::{ErrorKind, ProviderError};
@@ -40,10 +42,12 @@ use crate::error::{ErrorKind, ProviderError};
 /// What a provider can and can't do, so that its users never have to ask which one it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capabilities {
-    /// Zones can be made and removed over the API.
+    /// Public zones can be made and removed over the API.
     pub creates_zones: bool,
     /// All zones that the credential sees can be listed; otherwise only those that are named can be found.
     pub lists_zones: bool,
+    /// It knows private zones and says which are; otherwise every zone is told as public, and only people know better.
+    pub tells_visibility: bool,
     /// The zone's own SOA, and the NS at its apex, are among [`DnsProvider::records`].
     pub lists_apex: bool,
     /// One call of [`DnsProvider::apply`] is all or nothing.
@@ -118,11 +122,11 @@ pub trait DnsProvider: Send + Sync {
     /// `name_servers` may be empty where telling them would cost a request each: [`DnsProvider::find_zone`] tells them.
     async fn zones(&self) -> Result<Vec<ProviderZone>, ProviderError>;
 
-    /// The zone of exactly this domain; `None` when the credential sees none. Of a public and a private one the public one;
-    /// `Ambiguous` where two are equal, with the ids of both.
-    async fn find_zone(&self, domain: &Fqdn) -> Result<Option<ProviderZone>, ProviderError>;
+    /// The zone of exactly this domain; `None` when the credential sees none. Of a public and a private one the one of this
+    /// visibility; `Ambiguous` where two are equal, with the ids of both.
+    async fn find_zone(&self, domain: &Fqdn, visibility: Visibility) -> Result<Option<ProviderZone>, ProviderError>;
 
-    /// Makes the zone, marked at the provider as made by Lamia; returns the one that exists, if it does.
+    /// Makes the public zone, marked at the provider as made by Lamia; returns the one that exists, if it does.
     async fn create_zone(&self, domain: &Fqdn) -> Result<ProviderZone, ProviderError>;
 
     /// Removes the zone with all its records; `Forbidden` when it holds something that `records` leaves out, and where the
@@ -140,6 +144,27 @@ pub trait DnsProvider: Send + Sync {
 
     /// Whether the provider's name servers answer with what the ticket's call applied, as far as the provider knows.
     async fn in_sync(&self, zone: &ZoneId, ticket: &ChangeTicket) -> Result<bool, ProviderError>;
+}
+
+/// The one of these zones of one domain that is meant: one of this visibility, else one of the other.
+///
+/// # Errors
+/// The ids of several that are equal, sorted.
+#[cfg_attr(
+    not(any(feature = "cloudflare", feature = "google", feature = "route53")),
+    expect(dead_code, reason = "no provider that may have two zones of one domain")
+)]
+fn the_one(
+    zones: impl IntoIterator<Item = ProviderZone>,
+    visibility: Visibility,
+) -> Result<Option<ProviderZone>, BTreeSet<String>> {
+    let is_meant = |zone: &ProviderZone| zone.public == (visibility == Visibility::Public);
+    let (meant, others): (Vec<_>, Vec<_>) = zones.into_iter().partition(is_meant);
+    let mut equal = if meant.is_empty() { others } else { meant };
+    match equal.len() {
+        0 | 1 => Ok(equal.pop()),
+        _ => Err(equal.into_iter().map(|zone| zone.id.0).collect()),
+    }
 }
 
 /// Ends `work` as `Unavailable` when it is not done within the deadline of 5 s, whatever it is waiting for.

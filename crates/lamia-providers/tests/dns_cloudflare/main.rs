@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use http::Method;
 use http::header::{LOCATION, RETRY_AFTER};
 use lamia_core::record::{RecordType, RecordValue, Rrset, RrsetChange};
+use lamia_core::zone::Visibility;
 use lamia_providers::dns::cloudflare::{Cloudflare, CloudflareConfig};
 use lamia_providers::dns::{DnsProvider, ProviderZone, ZoneId};
 use lamia_providers::error::{ErrorKind, ProviderError};
@@ -261,15 +262,15 @@ async fn of_equal_zones_the_delegated_one_is_meant_and_two_of_a_kind_are_named()
     assert_eq!(provider.create_zone(&domain).await.expect_err("no account").kind, ErrorKind::Invalid);
     standin.api().add_zone("example.org");
     standin.api().add_zone("example.org");
-    let told = provider.find_zone(&domain).await.expect_err("which?");
+    let told = provider.find_zone(&domain, Visibility::Public).await.expect_err("which?");
     assert_eq!(told.kind, ErrorKind::Ambiguous);
     let ids: Vec<String> = standin.api().zones.keys().cloned().collect();
     assert!(told.hint.contains(&ids.join(" and ")), "{}", told.hint);
     standin.api().zones.get_mut(&ids[1]).expect("a zone").told["status"] = json!("active");
-    let found = provider.find_zone(&domain).await.expect("an answer").expect("a zone");
+    let found = provider.find_zone(&domain, Visibility::Public).await.expect("an answer").expect("a zone");
     assert_eq!(found.id, ZoneId(ids[1].clone()));
     standin.api().add_zone("example.com").told["type"] = json!("partial");
-    let told = provider.find_zone(&name("example.com")).await.expect_err("kept elsewhere");
+    let told = provider.find_zone(&name("example.com"), Visibility::Public).await.expect_err("kept elsewhere");
     assert!(told.kind == ErrorKind::Forbidden && told.hint.contains("partial"), "{told}");
     assert_eq!(provider.zones().await.expect("zones").len(), 2);
 }

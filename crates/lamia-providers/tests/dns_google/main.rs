@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use http::Method;
 use http::header::{LOCATION, RETRY_AFTER};
 use lamia_core::record::{RecordType, RecordValue, RrsetChange};
+use lamia_core::zone::Visibility;
 use lamia_providers::dns::google::{GoogleConfig, GoogleCredential, GoogleDns};
 use lamia_providers::dns::{ChangeTicket, DnsProvider, ProviderZone, ZoneId};
 use lamia_providers::error::{ErrorKind, ProviderError};
@@ -205,18 +206,24 @@ async fn of_equal_zones_the_public_one_is_meant_and_two_of_a_kind_are_named() {
     let (standin, provider) = start().await;
     let domain = name("example.org");
     standin.api().add_zone("inside", "example.org.", false);
-    let found = provider.find_zone(&domain).await.expect("an answer").expect("a zone");
+    let found = provider.find_zone(&domain, Visibility::Public).await.expect("an answer").expect("a zone");
     assert!(!found.public && !found.created_by_lamia);
     standin.api().add_zone("outside", "example.org.", true);
-    let found = provider.find_zone(&domain).await.expect("an answer").expect("a zone");
+    let found = provider.find_zone(&domain, Visibility::Public).await.expect("an answer").expect("a zone");
     assert_eq!((found.id, found.public), (ZoneId("outside".into()), true));
+    let found = provider.find_zone(&domain, Visibility::Private).await.expect("an answer").expect("a zone");
+    assert_eq!((found.id, found.public), (ZoneId("inside".into()), false));
     standin.api().add_zone("another", "example.org.", true);
-    let error = provider.find_zone(&domain).await.expect_err("which?");
+    let error = provider.find_zone(&domain, Visibility::Public).await.expect_err("which?");
     assert_eq!(error.kind, ErrorKind::Ambiguous);
     assert!(error.hint.contains("another and outside"), "{}", error.hint);
     standin.api().add_zone("to-the-office", "corp.example.org.", false).more =
         json!({"forwardingConfig": {"targetNameServers": []}});
-    assert_eq!(provider.find_zone(&name("corp.example.org")).await.expect("an answer"), None, "it holds no records");
+    assert_eq!(
+        provider.find_zone(&name("corp.example.org"), Visibility::Public).await.expect("an answer"),
+        None,
+        "it holds no records"
+    );
     standin.api().page = 1;
     assert_eq!(provider.zones().await.expect("zones").len(), 3);
 }

@@ -43,6 +43,7 @@ fn words_for_the_zone() {
     let domain = fqdn("example.org");
     let no_zones = [
         no_zone(&NoZone::Unknown { host: host.clone() }),
+        no_zone(&NoZone::NotNamed { host: host.clone(), zone: "inner".to_owned() }),
         no_zone(&NoZone::OnlyPrivate { host: host.clone(), zone: "inner".to_owned(), domain: domain.clone() }),
         no_zone(&NoZone::Ambiguous { host, domain, first: "one".to_owned(), second: "two".to_owned() }),
     ];

@@ -6,10 +6,11 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use lamia_api::common::Grant;
 use lamia_core::dns::ownership::Whose;
 use lamia_core::host::ObjectKey;
 use lamia_core::host::claims::{Claim, Claims};
-use lamia_core::host::grants::{self, Applicant, Granted, Grants, Namespace};
+use lamia_core::host::grants::{self, Applicant, Granted, Grants, Namespace, may_answer};
 use lamia_core::host::plan::Admission;
 use lamia_core::host::reason::{AcceptedReason, Because};
 use lamia_core::host::validate::ValidatedHost;
@@ -17,6 +18,7 @@ use lamia_core::name::{Fqdn, HostName};
 
 use super::HostController;
 use super::fetch::HostInput;
+use crate::challenges::{challenge_name, zone_of};
 use crate::controllers::zone::adopt::Home;
 use crate::world::World;
 
@@ -111,30 +113,72 @@ pub(crate) fn granted(
     host: &ValidatedHost,
     home: &Home,
 ) -> Result<Granted, Because<AcceptedReason>> {
-    let none = BTreeMap::new();
-    let labels = world.namespaces.get(&key.namespace).unwrap_or(&none);
-    let namespace = Namespace { name: &key.namespace, labels };
-    let (zone, place, list) = match home {
+    match home {
         Home::Existing(name) => {
-            match world.zones.get(name).and_then(|zone| Some((zone.domain.clone()?, zone.spec.grants.clone()))) {
-                Some((domain, list)) => (domain, format!("Zone {name}"), list),
-                None => return Ok(Granted { by_name: false }),
+            let zone = world.zones.get(name);
+            let Some((zone, domain)) = zone.and_then(|zone| Some((zone, zone.domain.as_ref()?))) else {
+                return Ok(Granted { by_name: false });
+            };
+            let granted = check(world, key, host, domain, &format!("Zone {name}"), &zone.spec.grants)?;
+            if !zone.is_public() {
+                may_be_challenged(world, key, host, name)?;
             }
+            Ok(granted)
         }
         Home::New(new) => {
-            let list =
-                world.providers.get(&new.provider).map(|provider| provider.spec.grants.clone()).unwrap_or_default();
-            (new.domain.clone(), format!("DNSProvider {}", new.provider), list)
+            let list = world.providers.get(&new.provider).map(|provider| provider.spec.grants.as_slice());
+            let place = format!("DNSProvider {}", new.provider);
+            check(world, key, host, &new.domain, &place, list.unwrap_or_default())
         }
-    };
+    }
+}
+
+fn check(
+    world: &World,
+    key: &ObjectKey,
+    host: &ValidatedHost,
+    zone: &Fqdn,
+    place: &str,
+    list: &[Grant],
+) -> Result<Granted, Because<AcceptedReason>> {
+    let none = BTreeMap::new();
     let is_limited = list.iter().any(|grant| grant.max_hosts.is_some());
     let applicant = Applicant {
-        namespace,
+        namespace: namespace(world, key, &none),
         host: &host.host,
         target: host.target.as_ref(),
-        older_hosts: if is_limited { older_hosts(world, key, &zone) } else { 0 },
+        older_hosts: if is_limited { older_hosts(world, key, zone) } else { 0 },
     };
-    grants::check(&applicant, &Grants { zone: &zone, place: &place, list: &list })
+    grants::check(&applicant, &Grants { zone, place, list })
+}
+
+fn namespace<'a>(world: &'a World, key: &'a ObjectKey, none: &'a BTreeMap<String, String>) -> Namespace<'a> {
+    Namespace { name: &key.namespace, labels: world.namespaces.get(&key.namespace).unwrap_or(none) }
+}
+
+/// Whether a host of a private zone may have its challenges answered in the public zone that holds it: who may have the host
+/// there may, and who is granted `Challenge` there. Else a private zone, which anybody may call as he likes, would give
+/// certificates for hosts of others.
+fn may_be_challenged(
+    world: &World,
+    key: &ObjectKey,
+    host: &ValidatedHost,
+    private: &str,
+) -> Result<(), Because<AcceptedReason>> {
+    let record = challenge_name(&host.host.challenge_base());
+    let Some((zone, domain)) = zone_of(world, &record).and_then(|zone| Some((zone, zone.domain.as_ref()?))) else {
+        // Where there is none, the host has no home either.
+        return Ok(());
+    };
+    let none = BTreeMap::new();
+    if may_answer(namespace(world, key, &none), &record, &zone.spec.grants) {
+        return Ok(());
+    }
+    let place = format!("Zone {}", zone.name);
+    check(world, key, host, domain, &place, &zone.spec.grants).map(drop).map_err(|because| {
+        let text = format!("Zone {private} is private, so challenges go to {place}: {}", because.message);
+        Because::new(because.reason, text)
+    })
 }
 
 /// How many claims of the namespace in the zone are older. Walked only where a grant counts hosts.

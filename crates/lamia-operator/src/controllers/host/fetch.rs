@@ -83,13 +83,13 @@ pub(crate) fn fetch(world: &World, key: &ObjectKey, gateway_namespaces: &BTreeSe
         complete: world.complete(),
     };
     if let Some(demand) = &entry.kept {
-        input.zone = home(world, &demand.name).ok().and_then(|home| match home {
+        input.zone = home(world, &demand.name, entry.named_zone.as_deref()).ok().and_then(|home| match home {
             Home::Existing(name) => world.zones.get(&name).cloned(),
             Home::New(_) => None,
         });
     }
     if let Ok(host) = &entry.validated {
-        let home = home(world, host.host.fqdn());
+        let home = home(world, host.host.fqdn(), entry.named_zone.as_deref());
         if let Ok(Home::Existing(name)) = &home {
             input.zone = world.zones.get(name).cloned();
         }

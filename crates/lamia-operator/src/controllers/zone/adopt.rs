@@ -9,7 +9,7 @@ use lamia_api::zone::{ProviderRef, Zone, ZonePurpose, ZoneSpec};
 use lamia_core::host::facts::no_zone;
 use lamia_core::host::reason::{Because, ZoneReason};
 use lamia_core::name::Fqdn;
-use lamia_core::zone::{NoZone, zone_of, zone_to_create};
+use lamia_core::zone::{KnownZone, NoZone, zone_of, zone_to_create};
 
 use crate::world::World;
 use crate::world::provider::{FoundProvider, ProviderEntry};
@@ -32,22 +32,36 @@ pub(crate) enum Home {
     New(NewZone),
 }
 
-/// Finds the Zone for a host.
+/// Finds the Zone for a host, which may ask for one by name.
 ///
 /// # Errors
 /// Why there is none: for `ZoneReady`.
-pub(crate) fn home(world: &World, host: &Fqdn) -> Result<Home, Because<ZoneReason>> {
+pub(crate) fn home(world: &World, host: &Fqdn, named: Option<&str>) -> Result<Home, Because<ZoneReason>> {
     let known = world.known_zones();
-    let existing = match zone_of(host, &known, None) {
-        Ok(zone) => Some(zone),
-        Err(NoZone::Unknown { .. }) => None,
-        Err(ambiguous) => return Err(no_zone(&ambiguous)),
-    };
-    match (existing, offered(world, host, existing.map(|zone| &zone.domain))?) {
-        (_, Some(new)) => Ok(Home::New(new)),
-        (Some(zone), None) => Ok(Home::Existing(zone.name.clone())),
-        (None, None) => Err(nobody(world, host)),
+    if named.is_some() {
+        let zone = zone_of(host, &known, named).map_err(|missing| no_zone(&missing))?;
+        // A certificate needs a zone that a CA can look into.
+        challenged_in(world, host, zone).map_err(|nowhere| no_zone(&nowhere))?;
+        return Ok(Home::Existing(zone.name.clone()));
     }
+    let existing = zone_of(host, &known, None);
+    if let Err(ambiguous @ NoZone::Ambiguous { .. }) = &existing {
+        return Err(no_zone(ambiguous));
+    }
+    match (offered(world, host, existing.as_ref().ok().map(|zone| &zone.domain))?, existing) {
+        (Some(new), _) => Ok(Home::New(new)),
+        (None, Ok(zone)) => Ok(Home::Existing(zone.name.clone())),
+        (None, Err(NoZone::Unknown { .. })) => Err(nobody(world, host)),
+        (None, Err(why)) => Err(no_zone(&why)),
+    }
+}
+
+/// The zone where challenges of a host in `zone` are answered: itself, but for a private zone the public one that holds the host.
+fn challenged_in(world: &World, host: &Fqdn, zone: &KnownZone) -> Result<KnownZone, NoZone> {
+    if zone.public {
+        return Ok(zone.clone());
+    }
+    zone_of(host, &world.all_zones(), None).cloned()
 }
 
 /// The longest zone below `above` that providers already have for the host, of two the default provider's; else one that may
@@ -197,9 +211,13 @@ mod tests {
     }
 
     fn zone(domain: &str) -> ZoneEntry {
+        seen_by("Public", domain)
+    }
+
+    fn seen_by(visibility: &str, domain: &str) -> ZoneEntry {
         let object: Zone = serde_json::from_value(json!({
             "apiVersion": "lamia.dev/v1alpha1", "kind": "Zone", "metadata": {"name": domain},
-            "spec": {"domain": domain, "providerRef": {"name": "first"}},
+            "spec": {"domain": domain, "providerRef": {"name": "first"}, "visibility": visibility},
         }))
         .expect("a Zone");
         ZoneEntry::of(&object, None, Timestamp::UNIX_EPOCH)
@@ -221,23 +239,40 @@ mod tests {
     fn a_zone_object_decides_where_several_providers_have_its_zone() {
         let mut world = world(&[], &["example.org"]);
         world.providers.insert("third".to_owned(), provider(false, &["example.org"]));
-        let because = home(&world, &name("shop.example.org")).expect_err("two have it");
+        let because = home(&world, &name("shop.example.org"), None).expect_err("two have it");
         assert_eq!(because.reason, ZoneReason::AmbiguousZone);
         assert!(because.message.contains("several DNSProviders have example.org: second, third"), "{because}");
         world.zones.insert("org".to_owned(), zone("example.org"));
-        assert_eq!(home(&world, &name("shop.example.org")), Ok(Home::Existing("org".to_owned())));
+        assert_eq!(home(&world, &name("shop.example.org"), None), Ok(Home::Existing("org".to_owned())));
     }
 
     #[test]
     fn the_longest_zone_wins_and_the_default_provider_where_two_have_it() {
         let both = ["example.org", "eu.example.org"];
         let host = name("shop.eu.example.org");
-        assert_eq!(home(&world(&both, &[]), &host), Ok(new("eu.example.org", "first")));
-        assert_eq!(home(&world(&["example.org"], &both), &host), Ok(new("eu.example.org", "second")));
-        assert_eq!(home(&world(&both, &both), &host), Ok(new("eu.example.org", "first")));
+        assert_eq!(home(&world(&both, &[]), &host, None), Ok(new("eu.example.org", "first")));
+        assert_eq!(home(&world(&["example.org"], &both), &host, None), Ok(new("eu.example.org", "second")));
+        assert_eq!(home(&world(&both, &both), &host, None), Ok(new("eu.example.org", "first")));
         let mut known = world(&both, &both);
         known.zones.insert("org".to_owned(), zone("example.org"));
-        assert_eq!(home(&known, &host), Ok(new("eu.example.org", "first")));
-        assert_eq!(home(&known, &name("shop.example.org")), Ok(Home::Existing("org".to_owned())));
+        assert_eq!(home(&known, &host, None), Ok(new("eu.example.org", "first")));
+        assert_eq!(home(&known, &name("shop.example.org"), None), Ok(Home::Existing("org".to_owned())));
+    }
+
+    #[test]
+    fn a_private_zone_is_home_only_by_name_and_only_below_a_public_one() {
+        let (mut world, host) = (world(&[], &[]), name("db.corp.example.org"));
+        world.zones.insert("vpn".to_owned(), seen_by("Private", "corp.example.org"));
+        let nowhere = home(&world, &host, Some("vpn")).expect_err("no CA can look there");
+        assert_eq!(nowhere.reason, ZoneReason::OnlyPrivateZone, "{nowhere}");
+        assert_eq!(home(&world, &host, None).expect_err("nobody named it").reason, ZoneReason::OnlyPrivateZone);
+
+        world.zones.insert("org".to_owned(), zone("example.org"));
+        assert_eq!(home(&world, &host, None), Ok(Home::Existing("org".to_owned())));
+        assert_eq!(home(&world, &host, Some("vpn")), Ok(Home::Existing("vpn".to_owned())));
+        for (named, host) in [("gone", "db.corp.example.org"), ("vpn", "shop.example.org")] {
+            let missing = home(&world, &name(host), Some(named)).expect_err("not there");
+            assert_eq!(missing.reason, ZoneReason::ZoneMissing, "{missing}");
+        }
     }
 }

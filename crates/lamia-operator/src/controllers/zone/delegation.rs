@@ -5,7 +5,7 @@ use std::time::Duration;
 use lamia_api::condition::host;
 use lamia_api::zone::{DelegationPolicy, DelegationStatus};
 use lamia_core::delegation::{DelegationObservation, Verdict};
-use lamia_core::host::facts::delegated;
+use lamia_core::host::facts::{delegated, private};
 use lamia_core::host::reason::{Because, ConditionReason as _, DelegatedReason, Truth};
 use lamia_core::name::Fqdn;
 use tokio::time::Instant;
@@ -34,8 +34,11 @@ impl ZoneController {
         turns: &mut Turns,
     ) {
         let policy = subject.entry.spec.delegation;
-        if policy == DelegationPolicy::Off {
-            facts.delegated = Some(delegated(policy, Because::new(DelegatedReason::Unknown, "not looked at")));
+        if policy == DelegationPolicy::Off || !subject.entry.is_public() {
+            facts.delegated = Some(match subject.entry.is_public() {
+                true => delegated(policy, Because::new(DelegatedReason::Unknown, "not looked at")),
+                false => private(),
+            });
             facts.delegation = None;
             turns.parent = Some(Instant::now() + AT_REST);
             return;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use lamia_api::provider::CreateZones;
+use lamia_api::zone::Visibility;
 use lamia_core::host::reason::{Because, ZoneReason};
 use lamia_core::name::{Fqdn, registrable_domain};
 use lamia_core::requeue::pause;
@@ -97,13 +98,29 @@ pub(crate) async fn there(
     subject: &Subject,
     provider: &dyn DnsProvider,
 ) -> Result<Option<ProviderZone>, Because<ZoneReason>> {
-    if let Some(zone) = provider.find_zone(domain).await.map_err(|error| failed(domain, &error))? {
-        return if zone.public {
-            Ok(Some(zone))
-        } else {
-            let text = format!("{domain} is only a private zone at the provider, where no public CA can look");
-            Err(Because::new(ZoneReason::OnlyPrivateZone, text))
-        };
+    let visibility = subject.entry.spec.visibility;
+    let found = provider.find_zone(domain, visibility).await.map_err(|error| failed(domain, &error))?;
+    let tells = provider.capabilities().tells_visibility;
+    match (found, visibility) {
+        (Some(zone), Visibility::Public) if !zone.public => {
+            let text = format!(
+                "{domain} is only a private zone at the provider, where no public CA can look; create the public one, \
+                 or make a Zone with visibility: Private for hosts that name it"
+            );
+            return Err(Because::new(ZoneReason::OnlyPrivateZone, text));
+        }
+        (Some(zone), Visibility::Private) if !zone.public || !tells => {
+            // Its servers are asked by nobody outside, us included.
+            return Ok(Some(ProviderZone { public: false, name_servers: Vec::new(), ..zone }));
+        }
+        (Some(zone), Visibility::Public) => return Ok(Some(zone)),
+        (_, Visibility::Private) => {
+            let text = format!(
+                "{domain} is not at the provider as a private zone; create it there, for the networks that it is for"
+            );
+            return Err(Because::new(ZoneReason::ZoneMissing, text));
+        }
+        (None, Visibility::Public) => {}
     }
     let may = subject.provider.as_ref().is_some_and(|entry| may_create(entry, domain));
     if !may {
@@ -126,6 +143,57 @@ fn may_create(provider: &ProviderEntry, domain: &Fqdn) -> bool {
         CreateZones::Listed => provider.listed().any(|listed| listed == *domain),
         CreateZones::Registrable => {
             registrable_domain(domain).as_ref() == Some(domain) || provider.listed().any(|listed| listed == *domain)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lamia_providers::dns::Capabilities;
+    use lamia_providers::dns::memory::Memory;
+    use serde_json::json;
+
+    use super::*;
+    use crate::controllers::zone::judge::subject;
+    use crate::controllers::zone::tests::zone;
+    use crate::world::World;
+    use crate::world::zone::ZoneEntry;
+
+    fn subject_of(visibility: &str) -> Subject {
+        let object = zone("example.org", json!({"visibility": visibility}));
+        let mut world = World::default();
+        world.zones.insert("it".to_owned(), ZoneEntry::of(&object, None, jiff::Timestamp::UNIX_EPOCH));
+        subject(&world, "it").expect("it is there")
+    }
+
+    #[tokio::test]
+    async fn a_zone_is_the_one_that_the_object_means_or_none() {
+        let domain = Fqdn::parse("example.org").expect("a name");
+        let memory = || Memory::new([Fqdn::parse("ns1.example.com").expect("a name")]);
+        let none = memory();
+        let (public, private) = (memory(), memory());
+        public.add_zone(&domain);
+        private.add_private_zone(&domain);
+        let blind = memory();
+        blind.add_zone(&domain);
+        let blind = {
+            let capabilities = Capabilities { tells_visibility: false, ..blind.capabilities() };
+            blind.with_capabilities(capabilities)
+        };
+        let missing = Err(ZoneReason::ZoneMissing);
+        for (case, provider, visibility, expected) in [
+            ("there is none", &none, "Public", missing),
+            ("there is none", &none, "Private", missing),
+            ("only a public one", &public, "Public", Ok(1)),
+            ("only a public one", &public, "Private", missing),
+            ("only a private one", &private, "Public", Err(ZoneReason::OnlyPrivateZone)),
+            ("only a private one", &private, "Private", Ok(0)),
+            ("the provider can't tell", &blind, "Public", Ok(1)),
+            ("the provider can't tell", &blind, "Private", Ok(0)),
+        ] {
+            let found = there(&domain, &subject_of(visibility), provider).await;
+            let found = found.map(|zone| zone.expect("it is not to be made").name_servers.len());
+            assert_eq!(found.map_err(|because| because.reason), expected, "{case}, {visibility}: name servers to set");
         }
     }
 }

@@ -6,7 +6,7 @@ use kube::Api;
 use kube::api::{Patch, PatchParams};
 use lamia_api::common::DeletionPolicy;
 use lamia_api::meta::FINALIZER_ZONE;
-use lamia_api::zone::Zone;
+use lamia_api::zone::{Visibility, Zone};
 use lamia_core::dns::ownership::Identity;
 use lamia_core::dns::plan::plan;
 use lamia_core::dns::safety::{Memory, SafetyRules};
@@ -98,8 +98,9 @@ async fn removable(
     domain: &Fqdn,
     us: &Identity,
 ) -> Result<Option<ZoneId>, lamia_providers::error::ProviderError> {
-    let Some(zone) = provider.find_zone(domain).await? else { return Ok(None) };
-    if !zone.created_by_lamia {
+    // Lamia makes no private zones.
+    let Some(zone) = provider.find_zone(domain, Visibility::Public).await? else { return Ok(None) };
+    if !zone.created_by_lamia || !zone.public {
         return Ok(None);
     }
     let records = provider.records(&zone.id).await?;

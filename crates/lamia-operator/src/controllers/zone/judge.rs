@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lamia_api::common::Management;
-use lamia_api::zone::{Visibility, ZoneSpec, ZoneState, ZoneStatus};
+use lamia_api::zone::{Visibility, ZonePurpose, ZoneSpec, ZoneState, ZoneStatus};
 use lamia_core::host::reason::{Because, ZoneReason};
 use lamia_core::name::{Fqdn, is_public_suffix};
 use lamia_providers::dns::DnsProvider;
@@ -77,6 +77,9 @@ fn usable(subject: &Subject) -> Result<Option<Arc<dyn DnsProvider>>, Because<Zon
     if let Err(problem) = &subject.entry.take_over {
         return Err(Because::new(ZoneReason::Invalid, problem.clone()));
     }
+    if let Some(problem) = odd_for_private(spec) {
+        return Err(Because::new(ZoneReason::Invalid, problem));
+    }
     if let Some(field) = unsupported(spec) {
         let text = format!("spec.{field} is not supported by this version of Lamia; remove it");
         return Err(Because::new(ZoneReason::Unsupported, text));
@@ -88,7 +91,9 @@ fn usable(subject: &Subject) -> Result<Option<Arc<dyn DnsProvider>>, Because<Zon
         ));
     }
     if subject.has_rival {
-        let text = format!("an older Zone object is Active for {domain}; set one of them Inactive");
+        let text = format!(
+            "an older Zone object is Active for {domain}; set one of them Inactive (one may be, be they public or private)"
+        );
         return Err(Because::new(ZoneReason::AmbiguousZone, text));
     }
     provider(subject, domain)
@@ -121,6 +126,19 @@ fn provider(subject: &Subject, domain: &Fqdn) -> Result<Option<Arc<dyn DnsProvid
     }
 }
 
+/// What a private zone can't be.
+fn odd_for_private(spec: &ZoneSpec) -> Option<&'static str> {
+    match (spec.visibility, spec.purpose, &spec.parent_ref) {
+        (Visibility::Private, ZonePurpose::Challenge, _) => {
+            Some("spec.purpose is Challenge, but no CA can look into a private zone; make it a public one")
+        }
+        (Visibility::Private, _, Some(_)) => {
+            Some("spec.parentRef is for zones that are delegated to, and a private one is not; remove it")
+        }
+        _ => None,
+    }
+}
+
 /// The first field that asks for what is modelled but not built. Destructured, so that a new field must be thought of.
 fn unsupported(spec: &ZoneSpec) -> Option<&'static str> {
     let ZoneSpec {
@@ -129,7 +147,7 @@ fn unsupported(spec: &ZoneSpec) -> Option<&'static str> {
         state: _,
         parent_ref: _,
         purpose: _,
-        visibility,
+        visibility: _,
         deletion_policy: _,
         management: _,
         delegation: _,
@@ -138,10 +156,6 @@ fn unsupported(spec: &ZoneSpec) -> Option<&'static str> {
         certificate,
         take_over: _,
     } = spec;
-    let asked = [
-        ("visibility", *visibility == Visibility::Private),
-        ("resolvers", !resolvers.is_empty()),
-        ("certificate", certificate.is_some()),
-    ];
+    let asked = [("resolvers", !resolvers.is_empty()), ("certificate", certificate.is_some())];
     asked.iter().find(|(_, asked)| *asked).map(|(field, _)| *field)
 }

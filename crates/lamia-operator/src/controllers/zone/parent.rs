@@ -21,8 +21,11 @@ const TTL: u32 = 3600;
 pub(super) fn parent(world: &World, zone: &ZoneEntry) -> Option<Result<Fqdn, String>> {
     let name = &zone.spec.parent_ref.as_ref()?.name;
     let child = zone.domain.as_ref()?;
-    let domain = world.zones.get(name).and_then(|parent| parent.domain.clone());
-    Some(match domain {
+    let parent = world.zones.get(name);
+    Some(match parent.and_then(|parent| parent.domain.clone()) {
+        Some(_) if parent.is_some_and(|parent| !parent.is_public()) => Err(format!(
+            "spec.parentRef: Zone {name} is private, and nobody looks for a delegation there; name a public one"
+        )),
         None => Err(format!("spec.parentRef: there is no Zone {name}; create it, or remove parentRef")),
         Some(domain) if !child.is_under(&domain) => {
             Err(format!("spec.parentRef: Zone {name} is for {domain}, which is not above {child}; name another"))

@@ -23,6 +23,7 @@ use serde_json::json;
 use super::ZoneController;
 use super::judge::Subject;
 use crate::world::World;
+use crate::world::host::HostEntry;
 use crate::world::zone::ZoneEntry;
 
 /// How long a Zone that nobody uses stays.
@@ -66,8 +67,10 @@ impl ZoneController {
 /// Whether a host is in the Zone, or may be: before the first lists are there, nobody knows.
 pub(super) fn has_hosts(world: &World, name: &str, zone: &ZoneEntry) -> bool {
     let Some(domain) = &zone.domain else { return true };
-    let mut in_other = world.hosts.values().filter(|host| host.zone.as_deref().is_none_or(|other| other == name));
-    !world.complete() || in_other.any(|host| host.any_name().is_some_and(|host| host.is_at_or_under(domain)))
+    // A host that names another Zone may have its challenges here.
+    let may_be_in = |host: &&HostEntry| host.named_zone.is_some() || host.zone.as_deref().is_none_or(|it| it == name);
+    let mut may_be_here = world.hosts.values().filter(may_be_in);
+    !world.complete() || may_be_here.any(|host| host.any_name().is_some_and(|host| host.is_at_or_under(domain)))
 }
 
 async fn carry_out(client: &Client, name: &str, zone: &ZoneEntry, step: Step) -> Result<(), kube::Error> {

@@ -16,6 +16,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use lamia_core::dns::diff::BatchLimits;
 use lamia_core::name::Fqdn;
 use lamia_core::record::{RrsetChange, ZoneRecords};
+use lamia_core::zone::Visibility;
 use reqwest::Method;
 use serde::de::IgnoredAny;
 
@@ -25,13 +26,14 @@ use self::client::{Client, NOT_CLOUDFLARE};
 use self::convert::{Batch, Contents, NewZone, TokenBody, ZoneBody};
 use self::record::RecordBody;
 use super::http::to_json;
-use super::{Capabilities, ChangeTicket, DnsProvider, ProviderZone, ZoneId, check, within_deadline};
+use super::{Capabilities, ChangeTicket, DnsProvider, ProviderZone, ZoneId, check, the_one, within_deadline};
 use crate::error::{ErrorKind, ProviderError};
 
 /// What a batch takes on the free plan; the paid ones take 3,500. How many records a zone holds depends on its plan.
 const CAPABILITIES: Capabilities = Capabilities {
     creates_zones: true,
     lists_zones: true,
+    tells_visibility: true,
     lists_apex: true,
     atomic_batches: true,
     compares_and_swaps: false,
@@ -139,7 +141,7 @@ impl Cloudflare {
         Ok(ProviderZone { created_by_lamia, ..zone })
     }
 
-    async fn find(&self, domain: &Fqdn) -> Result<Option<ProviderZone>, ProviderError> {
+    async fn find(&self, domain: &Fqdn, visibility: Visibility) -> Result<Option<ProviderZone>, ProviderError> {
         let operation = format!("find the zone {domain}");
         let mut bodies = self.bodies(&operation, Some(domain)).await?;
         if bodies.iter().any(ZoneBody::is_active) {
@@ -151,22 +153,19 @@ impl Cloudflare {
             return Err(ProviderError::new(ErrorKind::Forbidden, operation, hint));
         }
         let zones = bodies.iter().filter_map(ZoneBody::zone).filter(|zone| zone.domain == *domain);
-        let (public, private): (Vec<_>, Vec<_>) = zones.partition(|zone| zone.public);
-        let mut equal = if public.is_empty() { private } else { public };
-        if equal.len() > 1 {
-            let ids: BTreeSet<_> = equal.iter().map(|zone| zone.id.0.as_str()).collect();
+        let found = the_one(zones, visibility).map_err(|ids| {
             let ids = Vec::from_iter(ids).join(" and ");
             let hint =
                 format!("the token sees several equal zones of this domain: {ids}; name the account, or remove one");
-            return Err(ProviderError::new(ErrorKind::Ambiguous, operation, hint));
-        }
-        let Some(zone) = equal.pop() else { return Ok(None) };
+            ProviderError::new(ErrorKind::Ambiguous, &operation, hint)
+        })?;
+        let Some(zone) = found else { return Ok(None) };
         self.remember(&zone, None);
         self.with_maker(&operation, zone).await.map(Some)
     }
 
     async fn create(&self, domain: &Fqdn) -> Result<ProviderZone, ProviderError> {
-        if let Some(zone) = self.find(domain).await? {
+        if let Some(zone) = self.find(domain, Visibility::Public).await? {
             return Ok(zone);
         }
         let operation = format!("create the zone {domain}");
@@ -178,7 +177,9 @@ impl Cloudflare {
         let made: ZoneBody = match self.client.write(&operation, Method::POST, &["zones"], Some(body)).await {
             Ok(made) => made,
             // Somebody was faster: theirs is the zone.
-            Err(error) if error.kind == ErrorKind::Conflict => return self.find(domain).await?.ok_or(error),
+            Err(error) if error.kind == ErrorKind::Conflict => {
+                return self.find(domain, Visibility::Public).await?.ok_or(error);
+            }
             Err(error) => return Err(error),
         };
         let zone = made.zone().ok_or_else(|| ProviderError::new(ErrorKind::Protocol, &*operation, NOT_CLOUDFLARE))?;
@@ -349,8 +350,8 @@ impl DnsProvider for Cloudflare {
         within_deadline("list zones", self.list("list zones")).await
     }
 
-    async fn find_zone(&self, domain: &Fqdn) -> Result<Option<ProviderZone>, ProviderError> {
-        within_deadline("find the zone", self.find(domain)).await
+    async fn find_zone(&self, domain: &Fqdn, visibility: Visibility) -> Result<Option<ProviderZone>, ProviderError> {
+        within_deadline("find the zone", self.find(domain, visibility)).await
     }
 
     async fn create_zone(&self, domain: &Fqdn) -> Result<ProviderZone, ProviderError> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use lamia_core::dns::diff::{Unit, batches};
 use lamia_core::name::Fqdn;
 use lamia_core::record::{RecordType, Rrset, RrsetChange, RrsetKey, ZoneRecords};
+use lamia_core::zone::Visibility;
 
 use super::Bench;
 use crate::dns::{DnsProvider, ProviderZone};
@@ -59,7 +60,7 @@ pub(super) struct Playground<'b> {
 impl<'b> Playground<'b> {
     pub(super) async fn open(bench: &Bench<'b>) -> Result<Self, Failure> {
         let provider = bench.provider;
-        let (zone, created) = match provider.find_zone(&bench.zone).await? {
+        let (zone, created) = match provider.find_zone(&bench.zone, Visibility::Public).await? {
             Some(zone) => (zone, false),
             None => (provider.create_zone(&bench.zone).await?, true),
         };

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use lamia_core::dns::diff::BatchLimits;
 use lamia_core::record::{RrsetChange, RrsetKey, ZoneRecords};
+use lamia_core::zone::Visibility;
 
 use super::*;
 use crate::dns::memory::{Fault, Memory, Operation};
@@ -91,8 +92,8 @@ impl DnsProvider for Sinner {
     async fn zones(&self) -> Result<Vec<ProviderZone>, ProviderError> {
         self.inner.zones().await
     }
-    async fn find_zone(&self, domain: &Fqdn) -> Result<Option<ProviderZone>, ProviderError> {
-        let found = self.inner.find_zone(domain).await?;
+    async fn find_zone(&self, domain: &Fqdn, visibility: Visibility) -> Result<Option<ProviderZone>, ProviderError> {
+        let found = self.inner.find_zone(domain, visibility).await?;
         if matches!(self.sin, Sin::FindsLoosely) && found.is_none() {
             return Ok(self.inner.zones().await?.into_iter().find(|zone| domain.is_under(&zone.domain)));
         }

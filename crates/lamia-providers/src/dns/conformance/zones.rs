@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use futures::FutureExt as _;
 use lamia_core::name::Fqdn;
 use lamia_core::record::{RecordType, RecordValue, Rrset, RrsetChange, RrsetKey};
+use lamia_core::zone::Visibility;
 
 use super::playground::{Failure, Playground, ensure};
 use super::{Case, Outcome};
@@ -21,14 +22,15 @@ pub(super) const CASES: &[(&str, Case)] = &[
 ];
 
 async fn found_exactly(p: &Playground<'_>) -> Result<Outcome, Failure> {
-    for _ in 0..2 {
-        let found = p.provider.find_zone(&p.zone.domain).await?;
+    // It is the only one, so it is found whatever is asked for.
+    for visibility in [Visibility::Public, Visibility::Private] {
+        let found = p.provider.find_zone(&p.zone.domain, visibility).await?;
         ensure!(found.as_ref() == Some(&p.zone), "found {found:?}, not {:?}", p.zone);
     }
     let below = p.name("below")?;
-    let found = p.provider.find_zone(&below).await?;
+    let found = p.provider.find_zone(&below, Visibility::Public).await?;
     ensure!(found.is_none(), "a name inside of the zone was found as a zone: {found:?}");
-    let found = p.provider.find_zone(&p.absent).await?;
+    let found = p.provider.find_zone(&p.absent, Visibility::Public).await?;
     ensure!(found.is_none(), "{} was found, but should be absent", p.absent);
     Ok(Outcome::Passed)
 }
@@ -72,7 +74,7 @@ async fn lifecycle(p: &Playground<'_>) -> Result<Outcome, Failure> {
         ensure!(made.created_by_lamia, "the provider does not remember that Lamia made the zone");
         let again = p.provider.create_zone(&p.absent).await?;
         ensure!(again == made, "creating it again gave {again:?}, not {made:?}");
-        let found = p.provider.find_zone(&p.absent).await?;
+        let found = p.provider.find_zone(&p.absent, Visibility::Public).await?;
         ensure!(found.as_ref() == Some(&made), "created {made:?}, found {found:?}");
         let records = p.provider.records(&made.id).await?;
         for rtype in [RecordType::Soa, RecordType::Ns] {
@@ -84,7 +86,7 @@ async fn lifecycle(p: &Playground<'_>) -> Result<Outcome, Failure> {
         ensure!(listed, "the new zone is not listed");
         p.provider.delete_zone(&made.id).await?;
         p.provider.delete_zone(&made.id).await?;
-        let found = p.provider.find_zone(&p.absent).await?;
+        let found = p.provider.find_zone(&p.absent, Visibility::Public).await?;
         ensure!(found.is_none(), "deleted, and yet found: {found:?}");
         gone(p, &made.id, &p.absent).await?;
     }

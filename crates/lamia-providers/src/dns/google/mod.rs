@@ -16,6 +16,7 @@ use async_trait::async_trait;
 use lamia_core::dns::diff::BatchLimits;
 use lamia_core::name::Fqdn;
 use lamia_core::record::{RrsetChange, ZoneRecords};
+use lamia_core::zone::Visibility;
 
 pub use config::{GoogleConfig, GoogleCredential};
 
@@ -24,13 +25,14 @@ use self::convert::{
     ChangeBody, ChangesPage, Contents, NewChange, NewZone, ProjectBody, RrsetsPage, ZoneBody, ZonesPage,
 };
 use super::http::to_json;
-use super::{Capabilities, ChangeTicket, DnsProvider, ProviderZone, ZoneId, check, within_deadline};
+use super::{Capabilities, ChangeTicket, DnsProvider, ProviderZone, ZoneId, check, the_one, within_deadline};
 use crate::error::{ErrorKind, ProviderError};
 
 /// The default quotas of a project (cloud.google.com/dns/quotas).
 const CAPABILITIES: Capabilities = Capabilities {
     creates_zones: true,
     lists_zones: true,
+    tells_visibility: true,
     lists_apex: true,
     atomic_batches: true,
     compares_and_swaps: true,
@@ -77,25 +79,18 @@ impl GoogleDns {
         Ok(zones)
     }
 
-    async fn find(&self, domain: &Fqdn) -> Result<Option<ProviderZone>, ProviderError> {
+    async fn find(&self, domain: &Fqdn, visibility: Visibility) -> Result<Option<ProviderZone>, ProviderError> {
         let operation = format!("find the zone {domain}");
         let zones = self.list(&operation, Some(domain)).await?;
-        let (public, private): (Vec<_>, Vec<_>) =
-            zones.into_iter().filter(|zone| zone.domain == *domain).partition(|zone| zone.public);
-        let mut equal = if public.is_empty() { private } else { public };
-        match &equal[..] {
-            [] | [_] => Ok(equal.pop()),
-            several => {
-                let ids: BTreeSet<_> = several.iter().map(|zone| zone.id.0.as_str()).collect();
-                let ids = Vec::from_iter(ids).join(" and ");
-                let hint = format!("the project has several equal zones of this domain: {ids}; remove all but one");
-                Err(ProviderError::new(ErrorKind::Ambiguous, operation, hint))
-            }
-        }
+        the_one(zones.into_iter().filter(|zone| zone.domain == *domain), visibility).map_err(|ids| {
+            let ids = Vec::from_iter(ids).join(" and ");
+            let hint = format!("the project has several equal zones of this domain: {ids}; remove all but one");
+            ProviderError::new(ErrorKind::Ambiguous, operation, hint)
+        })
     }
 
     async fn create(&self, domain: &Fqdn) -> Result<ProviderZone, ProviderError> {
-        if let Some(zone) = self.find(domain).await? {
+        if let Some(zone) = self.find(domain, Visibility::Public).await? {
             return Ok(zone);
         }
         let operation = format!("create the zone {domain}");
@@ -103,7 +98,9 @@ impl GoogleDns {
         match self.client.post::<ZoneBody>(&operation, &["managedZones"], body).await {
             Ok(made) => made.zone().ok_or_else(|| ProviderError::new(ErrorKind::Protocol, operation, NOT_GOOGLE)),
             // Somebody was faster, or an answer was lost: theirs is the zone.
-            Err(error) if error.kind == ErrorKind::Conflict => self.find(domain).await?.ok_or(error),
+            Err(error) if error.kind == ErrorKind::Conflict => {
+                self.find(domain, Visibility::Public).await?.ok_or(error)
+            }
             Err(error) => Err(error),
         }
     }
@@ -274,8 +271,8 @@ impl DnsProvider for GoogleDns {
         within_deadline("list zones", self.list("list zones", None)).await
     }
 
-    async fn find_zone(&self, domain: &Fqdn) -> Result<Option<ProviderZone>, ProviderError> {
-        within_deadline("find the zone", self.find(domain)).await
+    async fn find_zone(&self, domain: &Fqdn, visibility: Visibility) -> Result<Option<ProviderZone>, ProviderError> {
+        within_deadline("find the zone", self.find(domain, visibility)).await
     }
 
     async fn create_zone(&self, domain: &Fqdn) -> Result<ProviderZone, ProviderError> {

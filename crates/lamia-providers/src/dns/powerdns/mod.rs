@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use lamia_core::dns::diff::BatchLimits;
 use lamia_core::name::Fqdn;
 use lamia_core::record::{RrsetChange, RrsetKey, ZoneRecords};
+use lamia_core::zone::Visibility;
 use reqwest::Method;
 use std::collections::BTreeSet;
 
@@ -26,6 +27,7 @@ use crate::error::{ErrorKind, ProviderError};
 const CAPABILITIES: Capabilities = Capabilities {
     creates_zones: true,
     lists_zones: true,
+    tells_visibility: false,
     lists_apex: true,
     atomic_batches: true,
     compares_and_swaps: false,
@@ -189,7 +191,7 @@ impl DnsProvider for PowerDns {
         .await
     }
 
-    async fn find_zone(&self, domain: &Fqdn) -> Result<Option<ProviderZone>, ProviderError> {
+    async fn find_zone(&self, domain: &Fqdn, _: Visibility) -> Result<Option<ProviderZone>, ProviderError> {
         within_deadline("find the zone", self.find(domain)).await
     }
 

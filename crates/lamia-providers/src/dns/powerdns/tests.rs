@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use lamia_core::record::{RecordType, RecordValue, Rrset};
+use lamia_core::zone::Visibility;
 use serde_json::json;
 use wiremock::matchers::{body_json, header, method, path, query_param, query_param_is_missing};
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -76,7 +77,7 @@ async fn finding_a_zone_asks_for_its_ns_alone() {
         .respond_with(json_answer(200, include_str!("fixtures/zone.json")))
         .mount(&server)
         .await;
-    let zone = provider.find_zone(&name("example.org")).await.expect("an answer").expect("a zone");
+    let zone = provider.find_zone(&name("example.org"), Visibility::Public).await.expect("an answer").expect("a zone");
     assert_eq!(zone.name_servers, [name("ns1.example.net"), name("ns2.example.net")]);
     assert_eq!(provider.requests(), 1);
 }
@@ -85,14 +86,15 @@ async fn finding_a_zone_asks_for_its_ns_alone() {
 async fn a_zone_that_is_not_there_is_none_but_a_web_page_is_an_error() {
     let (server, provider) = start().await;
     answer(&server, "GET", ZONE, ResponseTemplate::new(404).set_body_string("Not Found")).await;
-    assert_eq!(provider.find_zone(&name("example.org")).await.expect("an answer"), None);
+    assert_eq!(provider.find_zone(&name("example.org"), Visibility::Public).await.expect("an answer"), None);
     assert_eq!(provider.records(&zone_id()).await.expect_err("no zone").kind, ErrorKind::NotFound);
 
     for status in [200, 404] {
         server.reset().await;
         let page = ResponseTemplate::new(status).set_body_raw(include_str!("fixtures/page.html"), "text/html");
         answer(&server, "GET", ZONE, page).await;
-        let error = provider.find_zone(&name("example.org")).await.expect_err("a page is no answer");
+        let error =
+            provider.find_zone(&name("example.org"), Visibility::Public).await.expect_err("a page is no answer");
         assert_eq!(error.kind, ErrorKind::Protocol, "{status}");
         assert!(error.hint.contains("check the URL"), "{}", error.hint);
     }
@@ -103,7 +105,7 @@ async fn a_copied_zone_is_forbidden_ground() {
     let (server, provider) = start().await;
     let copy = include_str!("fixtures/zone.json").replace("\"Native\"", "\"Slave\"");
     answer(&server, "GET", ZONE, json_answer(200, &copy)).await;
-    let error = provider.find_zone(&name("example.org")).await.expect_err("a copy");
+    let error = provider.find_zone(&name("example.org"), Visibility::Public).await.expect_err("a copy");
     assert_eq!(error.kind, ErrorKind::Forbidden);
     assert!(error.hint.contains("primary"), "{}", error.hint);
 }

@@ -19,6 +19,7 @@ use hickory_proto::rr::RecordType as WireType;
 use lamia_core::dns::diff::BatchLimits;
 use lamia_core::name::Fqdn;
 use lamia_core::record::{RecordValue, RrsetChange, ZoneRecords};
+use lamia_core::zone::Visibility;
 
 pub use config::{Rfc2136Config, Tsig, TsigAlgorithm, UnknownAlgorithm};
 
@@ -31,6 +32,7 @@ use crate::error::{ErrorKind, ProviderError};
 const CAPABILITIES: Capabilities = Capabilities {
     creates_zones: false,
     lists_zones: false,
+    tells_visibility: false,
     lists_apex: true,
     atomic_batches: true,
     compares_and_swaps: true,
@@ -241,7 +243,7 @@ impl DnsProvider for Rfc2136 {
         .await
     }
 
-    async fn find_zone(&self, domain: &Fqdn) -> Result<Option<ProviderZone>, ProviderError> {
+    async fn find_zone(&self, domain: &Fqdn, _: Visibility) -> Result<Option<ProviderZone>, ProviderError> {
         within_deadline("find the zone", self.find(domain)).await
     }
 

@@ -6,6 +6,7 @@ use hickory_proto::op::{Message, MessageType, ResponseCode};
 use hickory_proto::rr::rdata::{NS, SOA};
 use hickory_proto::rr::{Name, RData, Record};
 use lamia_core::record::{RecordType, Rrset, RrsetKey};
+use lamia_core::zone::Visibility;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
@@ -195,7 +196,7 @@ async fn a_server_that_hangs_is_unavailable_after_five_seconds() {
     for error in [
         provider.apply(&zone(), &[publish("a.example.org")]).await.expect_err("hangs"),
         provider.records(&zone()).await.expect_err("hangs"),
-        provider.find_zone(&name("example.org")).await.expect_err("hangs"),
+        provider.find_zone(&name("example.org"), Visibility::Public).await.expect_err("hangs"),
     ] {
         assert_eq!(error.kind, ErrorKind::Unavailable, "{error}");
         assert!(error.hint.contains("5 seconds"), "{error}");

@@ -13,6 +13,7 @@ mod keys;
 mod read;
 mod refusal;
 
+use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
@@ -20,6 +21,7 @@ use data_encoding::HEXLOWER;
 use lamia_core::dns::diff::BatchLimits;
 use lamia_core::name::Fqdn;
 use lamia_core::record::{RrsetChange, ZoneRecords};
+use lamia_core::zone::Visibility;
 
 pub use config::{Route53Config, Route53Credential};
 
@@ -27,7 +29,7 @@ use self::apply::Target;
 use self::client::{Client, Zone};
 use self::read::{Known, Zones};
 use super::budget::Budget;
-use super::{Capabilities, ChangeTicket, DnsProvider, ProviderZone, ZoneId, check, within_deadline};
+use super::{Capabilities, ChangeTicket, DnsProvider, ProviderZone, ZoneId, check, the_one, within_deadline};
 use crate::error::{ErrorKind, ProviderError};
 
 /// "1,000 ResourceRecord elements" and "32,000 characters" of values in a request (Route 53's quotas). What goes and what
@@ -37,6 +39,7 @@ const LIMITS: BatchLimits = BatchLimits { changes: 1000, records: 1000, octets: 
 const CAPABILITIES: Capabilities = Capabilities {
     creates_zones: true,
     lists_zones: true,
+    tells_visibility: true,
     lists_apex: true,
     atomic_batches: true,
     compares_and_swaps: true,
@@ -94,16 +97,14 @@ impl Route53 {
         }
     }
 
-    async fn find(&self, domain: &Fqdn) -> Result<Option<ProviderZone>, ProviderError> {
+    async fn find(&self, domain: &Fqdn, visibility: Visibility) -> Result<Option<ProviderZone>, ProviderError> {
         let operation = format!("find the zone {domain}");
         let listed = self.client.zones_from(&operation, domain).await?;
-        let of_name: Vec<ProviderZone> =
-            listed.iter().filter_map(|zone| convert::zone(zone, &[])).filter(|zone| zone.domain == *domain).collect();
-        let (public, private): (Vec<_>, Vec<_>) = of_name.iter().partition(|zone| zone.public);
-        let found = match (&public[..], &private[..]) {
-            ([], []) => return Ok(None),
-            ([one], _) | ([], [one]) => one,
-            ([], several) | (several, _) => return Err(ambiguous(operation, several)),
+        let of_name = listed.iter().filter_map(|zone| convert::zone(zone, &[])).filter(|zone| zone.domain == *domain);
+        let found = match the_one(of_name, visibility) {
+            Ok(Some(found)) => found,
+            Ok(None) => return Ok(None),
+            Err(ids) => return Err(ambiguous(operation, visibility, ids)),
         };
         let zone = self.client.zone(&operation, &found.id.0).await?;
         let zone = zone.and_then(|zone| shown(&zone));
@@ -113,14 +114,14 @@ impl Route53 {
 
     async fn create(&self, domain: &Fqdn) -> Result<ProviderZone, ProviderError> {
         let operation = format!("create the zone {domain}");
-        if let Some(zone) = self.find(domain).await? {
+        if let Some(zone) = self.find(domain, Visibility::Public).await? {
             return Ok(zone);
         }
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let attempt = reference(domain, u128::from(now.as_secs() / ONE_ATTEMPT));
         let made = match self.client.create(&operation, domain, &attempt).await {
             // Either somebody was faster, or a zone that was made and removed again within minutes had this reference.
-            Err(error) if error.kind == ErrorKind::Conflict => match self.find(domain).await? {
+            Err(error) if error.kind == ErrorKind::Conflict => match self.find(domain, Visibility::Public).await? {
                 Some(zone) => return Ok(zone),
                 None => self.client.create(&operation, domain, &reference(domain, now.as_nanos())).await?,
             },
@@ -173,14 +174,13 @@ fn shown(zone: &Zone) -> Option<ProviderZone> {
     convert::zone(&zone.zone, &zone.name_servers)
 }
 
-fn ambiguous(operation: String, zones: &[&ProviderZone]) -> ProviderError {
-    let mut ids: Vec<&str> = zones.iter().map(|zone| zone.id.0.as_str()).collect();
-    ids.sort_unstable();
-    let hint = format!(
-        "Route 53 has {} zones of this name: {}; remove those that the parent does not delegate to",
-        ids.len(),
-        ids.join(", ")
-    );
+fn ambiguous(operation: String, visibility: Visibility, ids: BTreeSet<String>) -> ProviderError {
+    let (count, ids) = (ids.len(), Vec::from_iter(ids).join(", "));
+    let remedy = match visibility {
+        Visibility::Public => "remove those that the parent does not delegate to",
+        Visibility::Private => "Lamia writes to a private zone only where there is one of its name",
+    };
+    let hint = format!("Route 53 has {count} zones of this name: {ids}; {remedy}");
     ProviderError::new(ErrorKind::Ambiguous, operation, hint)
 }
 
@@ -209,8 +209,8 @@ impl DnsProvider for Route53 {
         within_deadline("list zones", self.list()).await
     }
 
-    async fn find_zone(&self, domain: &Fqdn) -> Result<Option<ProviderZone>, ProviderError> {
-        within_deadline("find the zone", self.find(domain)).await
+    async fn find_zone(&self, domain: &Fqdn, visibility: Visibility) -> Result<Option<ProviderZone>, ProviderError> {
+        within_deadline("find the zone", self.find(domain, visibility)).await
     }
 
     async fn create_zone(&self, domain: &Fqdn) -> Result<ProviderZone, ProviderError> {

@@ -17,6 +17,7 @@ use async_trait::async_trait;
 use lamia_core::dns::diff::BatchLimits;
 use lamia_core::name::Fqdn;
 use lamia_core::record::{Rrset, RrsetChange, RrsetKey, ZoneRecords};
+use lamia_core::zone::Visibility;
 use tokio::time::Instant;
 
 pub use config::WebhookConfig;
@@ -31,6 +32,7 @@ use crate::error::{ErrorKind, ProviderError};
 const CAPABILITIES: Capabilities = Capabilities {
     creates_zones: false,
     lists_zones: false,
+    tells_visibility: false,
     lists_apex: false,
     atomic_batches: false,
     compares_and_swaps: false,
@@ -317,7 +319,7 @@ impl DnsProvider for Webhook {
         Ok(zones.iter().map(zone).collect())
     }
 
-    async fn find_zone(&self, domain: &Fqdn) -> Result<Option<ProviderZone>, ProviderError> {
+    async fn find_zone(&self, domain: &Fqdn, _: Visibility) -> Result<Option<ProviderZone>, ProviderError> {
         within_deadline("find the zone", self.find(domain)).await
     }
 

@@ -9,6 +9,7 @@ use lamia_core::dns::diff::BatchLimits;
 use lamia_core::host::reason::{Because, ZoneReason};
 use lamia_core::name::Fqdn;
 use lamia_core::record::{RrsetChange, ZoneRecords};
+use lamia_core::zone::Visibility;
 use lamia_operator::clock::Clock as _;
 use lamia_operator::outside::{Credential, DnsProviders};
 use lamia_providers::dns::{Capabilities, ChangeTicket, DnsProvider, ProviderZone, ZoneId, check};
@@ -119,6 +120,7 @@ impl DnsProvider for Dns {
         Capabilities {
             creates_zones: true,
             lists_zones: true,
+            tells_visibility: true,
             lists_apex: true,
             atomic_batches: self.able.atomic,
             compares_and_swaps: true,
@@ -136,7 +138,7 @@ impl DnsProvider for Dns {
             .await
     }
 
-    async fn find_zone(&self, domain: &Fqdn) -> Result<Option<ProviderZone>, ProviderError> {
+    async fn find_zone(&self, domain: &Fqdn, _: Visibility) -> Result<Option<ProviderZone>, ProviderError> {
         self.ask("find the zone", |state| Ok(describe(state, domain))).await
     }
 

@@ -34,6 +34,9 @@ pub(crate) struct Add {
     /// The ACMEIssuer; default: the one that is marked as default
     #[arg(long, value_name = "NAME")]
     issuer: Option<String>,
+    /// The Zone to publish in, by its name; default: the longest public one that holds the host
+    #[arg(long, value_name = "NAME")]
+    zone: Option<String>,
     /// Make nothing, print what would be made
     #[arg(long, conflicts_with = "wait")]
     dry_run: bool,
@@ -131,6 +134,9 @@ impl Add {
         if let Some(backend) = &self.service {
             spec["backend"] = json!({"service": backend.service, "port": backend.port});
         }
+        if let Some(zone) = &self.zone {
+            spec["dns"] = json!({"zone": zone});
+        }
         if let Some(issuer) = &self.issuer {
             spec["certificate"] = json!({"issuerRef": {"name": issuer}});
         }
@@ -149,6 +155,7 @@ mod tests {
             name: None,
             gateway: Vec::new(),
             issuer: None,
+            zone: None,
             dry_run: true,
             output: None,
             wait: Wait { wait: false, timeout: 600 },
@@ -178,6 +185,7 @@ mod tests {
             service: Some("shop:9191".parse().expect("a port")),
             gateway: vec!["istio=ingressgateway".parse().expect("a label")],
             issuer: Some("staging".to_owned()),
+            zone: Some("office".to_owned()),
             ..add("*.democluster.net")
         };
         let text = yaml(&add, Some("vamp-demo"));
@@ -194,6 +202,8 @@ mod tests {
           certificate:
             issuerRef:
               name: staging
+          dns:
+            zone: office
           gateways:
           - selector:
               istio: ingressgateway

@@ -5,7 +5,7 @@ use clap::Args;
 use kube::ResourceExt;
 use lamia_api::Zone;
 use lamia_api::condition::{DELEGATED, READY, ZONE_READY};
-use lamia_api::zone::{DelegationState, DelegationStatus};
+use lamia_api::zone::{DelegationState, DelegationStatus, Visibility};
 
 use crate::arguments::Global;
 use crate::cluster::Cluster;
@@ -39,9 +39,10 @@ fn in_words(zone: &Zone, paint: Paint) -> String {
     let mut text = format!("{}  (Zone {}, at {provider})\n\n", paint.strong(domain), zone.name_any());
     text.push_str(&chain::lines(&[ZONE_READY, DELEGATED, READY], &status.conditions, paint));
     let delegation = status.delegation.unwrap_or_default();
-    text.push_str(&match &zone.spec.parent_ref {
-        Some(parent) => by_lamia(&parent.name, &status.name_servers),
-        None => registrar(domain, &status.name_servers, &delegation),
+    text.push_str(&match (zone.spec.visibility, &zone.spec.parent_ref) {
+        (Visibility::Private, _) => "\nA private zone: nothing is to be set at a registrar.\n".to_owned(),
+        (Visibility::Public, Some(parent)) => by_lamia(&parent.name, &status.name_servers),
+        (Visibility::Public, None) => registrar(domain, &status.name_servers, &delegation),
     });
     if let Some(records) = status.records {
         text.push_str(&format!("\nRecord sets   {} of Lamia, {} of others\n", records.owned, records.foreign));
@@ -141,6 +142,14 @@ mod tests {
         Held: 14 names would be withdrawn: more than 30 % of the zone.
         If that is meant: lamia zone confirm democluster.net
         ");
+    }
+
+    #[test]
+    fn a_private_zone_leaves_nothing_to_set() {
+        let mut zone = undelegated();
+        zone.spec.visibility = Visibility::Private;
+        let text = in_words(&zone, Paint::PLAIN);
+        assert!(text.contains("A private zone: nothing is to be set") && !text.contains("ns1."), "{text}");
     }
 
     #[test]

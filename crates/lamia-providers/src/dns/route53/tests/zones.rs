@@ -1,6 +1,7 @@
 //! Zones: public and private ones, many of them, those with sets that Lamia can't write, and readings that are broken off.
 
 use lamia_core::record::{RecordType, RecordValue, Rrset, RrsetChange, RrsetKey};
+use lamia_core::zone::Visibility;
 
 use super::records::Set;
 use super::stand_in::{Fault, StandIn, error};
@@ -9,15 +10,19 @@ use crate::dns::{DnsProvider, ZoneId};
 use crate::error::ErrorKind;
 
 #[tokio::test]
-async fn of_a_public_and_a_private_zone_the_public_one_is_found() {
+async fn of_a_public_and_a_private_zone_the_one_that_is_meant_is_found() {
     let stand_in = StandIn::start().await;
     stand_in.lock().add("example.org", true);
     let provider = stand_in.provider();
-    let private = provider.find_zone(&name("example.org")).await.expect("an answer").expect("a zone");
+    let private =
+        provider.find_zone(&name("example.org"), Visibility::Public).await.expect("an answer").expect("a zone");
     assert!(!private.public && private.name_servers.is_empty());
     let id = stand_in.lock().add("example.org", false);
-    let public = provider.find_zone(&name("example.org")).await.expect("an answer").expect("a zone");
+    let public =
+        provider.find_zone(&name("example.org"), Visibility::Public).await.expect("an answer").expect("a zone");
     assert_eq!((public.id.0, public.public, public.name_servers.len()), (id, true, 4));
+    let found = provider.find_zone(&name("example.org"), Visibility::Private).await.expect("an answer");
+    assert_eq!(found, Some(private));
 }
 
 #[tokio::test]
@@ -25,7 +30,7 @@ async fn two_equal_zones_are_ambiguous_and_both_named() {
     let stand_in = StandIn::start().await;
     let ids = [false, false].map(|private| stand_in.lock().add("example.org", private));
     stand_in.lock().add("org", false);
-    let refused = stand_in.provider().find_zone(&name("example.org")).await.expect_err("two");
+    let refused = stand_in.provider().find_zone(&name("example.org"), Visibility::Public).await.expect_err("two");
     assert_eq!(refused.kind, ErrorKind::Ambiguous);
     assert!(ids.iter().all(|id| refused.hint.contains(id)), "{}", refused.hint);
 }

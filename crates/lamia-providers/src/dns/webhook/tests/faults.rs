@@ -5,6 +5,8 @@ use std::time::Duration;
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
+use lamia_core::zone::Visibility;
+
 use super::stand_in::{Fault, MEDIA_TYPE, said};
 use super::*;
 use crate::secret::Secret;
@@ -118,7 +120,7 @@ async fn a_zone_that_the_filter_no_longer_names_is_not_found() {
     let (stand_in, provider) = start().await;
     provider.apply(&example(), &[publish("a.example.org", 1)]).await.expect("applied");
     stand_in.lock().filter = json!({"include": ["example.net"]});
-    assert_eq!(provider.find_zone(&name("example.org")).await.expect("an answer"), None);
+    assert_eq!(provider.find_zone(&name("example.org"), Visibility::Public).await.expect("an answer"), None);
     assert_eq!(provider.records(&example()).await.expect_err("gone").kind, ErrorKind::NotFound);
     assert_eq!(provider.delete_zone(&example()).await.expect_err("can't").kind, ErrorKind::Unsupported);
 }
