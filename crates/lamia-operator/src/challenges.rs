@@ -61,7 +61,8 @@ impl ChallengeDns for Challenges {
         let Some(zone) = zone_of(&world, &record) else {
             let since = self.obstacles().since(&record, Obstacle::NoZone, self.clock.now());
             let fact = Fact::fails(since, format!("no zone of Lamia's holds {record}"));
-            return ChallengePlace { record, zone_ready: fact.clone(), free: fact.clone(), delegated: fact };
+            let (zone_ready, free) = (fact.clone(), fact.clone());
+            return ChallengePlace { record, aliases: Vec::new(), zone_ready, free, delegated: fact };
         };
         let alias = |domain: &Fqdn, name: &Fqdn| self.workers.alias(domain, name);
         let (followed, free) = match follow(&world, name, (record.clone(), zone), alias) {
@@ -73,10 +74,12 @@ impl ChallengeDns for Challenges {
         };
         let Followed { record, zone: last, passed } = followed;
         // Who leads elsewhere must be seen by the CA too.
-        let on_the_way = passed.into_iter().chain([last]);
+        let (aliases, left): (Vec<Fqdn>, Vec<&ZoneEntry>) = passed.into_iter().unzip();
+        let on_the_way = left.into_iter().chain([last]);
         let delegations = on_the_way.map(|zone| fact(zone.facts.delegated.as_ref(), zone.since.delegated));
         let delegated = worst(delegations).unwrap_or_else(|| Fact::unknown(self.clock.now(), "not looked at yet"));
-        ChallengePlace { zone_ready: fact(last.facts.ready.as_ref(), last.since.ready), free, delegated, record }
+        let zone_ready = fact(last.facts.ready.as_ref(), last.since.ready);
+        ChallengePlace { record, aliases, zone_ready, free, delegated }
     }
 
     fn publish(&self, certificate: &str, records: &[ChallengeRecord]) {

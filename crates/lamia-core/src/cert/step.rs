@@ -204,6 +204,8 @@ pub struct Observed {
     pub order: Option<SeenOrder>,
     /// The recorded order will not lead to a certificate: the CA does not know it, or gave what does not fit.
     pub given_up: bool,
+    /// A recorded value belongs under another name by now: its own became an alias.
+    pub moved: bool,
     /// How the recorded values stand.
     pub txt: TxtState,
     /// Whether an attempt may be spent; `None` when not asked yet.
@@ -360,6 +362,7 @@ fn prove(seen: &Observed, order: &SeenOrder, now: Timestamp) -> Step {
     let open: Vec<&Dns01> = unaccepted(order).collect();
     if seen.recorded.order_url.as_deref() != Some(order.snapshot.url.as_str())
         || open.iter().any(|challenge| !seen.recorded.values.contains(&challenge.txt_value))
+        || seen.moved
     {
         return Step::RecordOrder;
     }

@@ -71,6 +71,7 @@ impl World {
             recorded: self.recorded.clone(),
             order: self.order.clone(),
             given_up: self.given_up,
+            moved: false,
             txt: self.txt,
             gate: self.gate.clone(),
             hold: None,

@@ -41,6 +41,7 @@ fn under_way(status: OrderStatus) -> Observed {
         need: Need::Issue,
         pending_key: true,
         recorded: Recorded { order_url: Some(URL.to_owned()), values: BTreeSet::from(["v1".to_owned()]) },
+        moved: false,
         order: Some(SeenOrder::new(order(status), in_millis(-60_000))),
         given_up: false,
         txt: TxtState::Unasked,

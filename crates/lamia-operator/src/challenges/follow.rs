@@ -24,8 +24,8 @@ pub(super) struct Followed<'w> {
     pub(super) record: Fqdn,
     /// The zone that holds it.
     pub(super) zone: &'w ZoneEntry,
-    /// The zones on the way, each left by an alias.
-    pub(super) passed: Vec<&'w ZoneEntry>,
+    /// The aliases on the way, each with the zone that it is in.
+    pub(super) passed: Vec<(Fqdn, &'w ZoneEntry)>,
 }
 
 /// Follows aliases from `record` in `zone`, the challenge name of the hosts at `base`. `alias` says what is an alias, in which zone.
@@ -44,8 +44,8 @@ pub(super) fn follow<'w>(
         let target = zone.domain.as_ref().and_then(|domain| alias(domain, record));
         let Some(target) = target else { return Ok(followed) };
         let next = permitted(world, base, record, &target)?;
-        passed.push(*zone);
-        (*record, *zone) = (target, next);
+        passed.push((std::mem::replace(record, target), *zone));
+        *zone = next;
     }
     Err(format!("the aliases (CNAME) from {CHALLENGE_LABEL}.{base} have no end; correct them"))
 }

@@ -137,6 +137,7 @@ async fn an_alias_in_the_challenges_place_is_told_or_followed_where_that_is_allo
     bench.zone_of_purpose("acme.example.net", "Challenge");
     let place = bench.challenges.place(&name("shop.example.org"));
     assert_eq!((place.record.as_str(), place.free.truth), ("shop.acme.example.net", Truth::True));
+    assert_eq!(place.aliases, [name("_acme-challenge.shop.example.org")]);
 }
 
 /// A host of a namespace.
@@ -178,7 +179,7 @@ fn aliases_are_followed_only_where_the_zone_they_lead_to_allows_it() {
         let zone = zone_of(&world, &record).expect("its zone");
         match (follow(&world, &name(BASE), (record.clone(), zone), alias), refusal) {
             (Ok(followed), None) => {
-                let passed: Vec<Fqdn> = followed.passed.iter().filter_map(|zone| zone.domain.clone()).collect();
+                let passed: Vec<Fqdn> = followed.passed.iter().filter_map(|(_, zone)| zone.domain.clone()).collect();
                 assert_eq!((followed.record.as_str(), passed), (target, vec![name("example.org")]));
             }
             (Err(text), Some(words)) => assert!(text.contains(words), "{target} {namespaces:?}: {text}"),

@@ -159,8 +159,10 @@ pub trait Issuers: Send + Sync {
 /// Where the challenge of one name is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChallengePlace {
-    /// The TXT record's name: `_acme-challenge.<name>`.
+    /// The TXT record's name: `_acme-challenge.<name>`, or where that leads as an alias.
     pub record: Fqdn,
+    /// The names on the way there, each an alias: no TXT record can be at any of them.
+    pub aliases: Vec<Fqdn>,
     /// Whether the zone that holds it can be written.
     pub zone_ready: Fact,
     /// Whether nothing of somebody else's stands there.

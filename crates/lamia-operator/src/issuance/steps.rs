@@ -16,8 +16,8 @@ use lamia_providers::acme::{AcmeError, NewOrder, generate_key, signing_request};
 use lamia_providers::secret::Secret;
 
 use super::book::note;
-use super::case::{Asked, SecretState, seed};
-use super::edges::{Issuer, NewCertificate, StoreError};
+use super::case::{Asked, Case, SecretState, seed};
+use super::edges::{ChallengePlace, Issuer, NewCertificate, StoreError};
 use super::failure::{failure, note_failure};
 use super::key::PublicKey;
 use super::report;
@@ -189,10 +189,11 @@ impl Turn<'_> {
         }
         book.order_url = Some(order.snapshot.url.clone());
         book.step = Some("PublishTxt".to_owned());
-        book.add_challenges(unproven(&order.snapshot).filter_map(|proof| {
-            let record = self.edges.dns.place(&proof.name).record.to_string();
-            Some(ChallengeRecord { name: record, value: proof.dns01.as_ref()?.txt_value.clone() })
-        }));
+        for (place, value) in self.places(order) {
+            let is_elsewhere = |it: &ChallengeRecord| it.value == value && is_under_alias(it, &place);
+            book.challenges.retain(|recorded| !is_elsewhere(recorded));
+            book.add_challenges([ChallengeRecord { name: place.record.to_string(), value }]);
+        }
         let before = std::mem::replace(&mut self.case.book, book);
         let because = Because::new(CertificateReason::Ordering, "an order is under way at the CA");
         let written = self.write_book(&because).await;
@@ -201,6 +202,22 @@ impl Turn<'_> {
             Err(_) => self.case.book = before,
         }
         written
+    }
+
+    /// The values that an order asks for, each with its place now.
+    fn places(&self, order: &SeenOrder) -> impl Iterator<Item = (ChallengePlace, String)> {
+        unproven(&order.snapshot)
+            .filter_map(|proof| Some((self.edges.dns.place(&proof.name), proof.dns01.as_ref()?.txt_value.clone())))
+    }
+
+    /// Whether a value that was to be published waits under a name that has become an alias.
+    pub(super) fn has_moved(&self) -> bool {
+        let Case { book, memory, .. } = &self.case;
+        let (Asked::Publish, Some(order)) = (&memory.asked, &memory.order) else { return false };
+        let stray = |(place, value): (ChallengePlace, String)| {
+            book.challenges.iter().any(|it| it.value == value && is_under_alias(it, &place))
+        };
+        self.places(order).any(stray)
     }
 
     /// Has the recorded values published.
@@ -396,4 +413,9 @@ fn is_about_replacing(error: &AcmeError) -> bool {
         }
         AcmeError::Transport(_) => false,
     }
+}
+
+/// Whether a value is recorded under a name that leads on to `place`.
+fn is_under_alias(recorded: &ChallengeRecord, place: &ChallengePlace) -> bool {
+    place.aliases.iter().any(|alias| alias.as_str() == recorded.name)
 }

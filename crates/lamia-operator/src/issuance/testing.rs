@@ -158,6 +158,8 @@ pub(crate) struct State {
     pub(crate) txt: BTreeSet<(String, String)>,
     wishes: BTreeMap<String, (bool, Vec<ChallengeRecord>)>,
     pub(crate) dns_is_stuck: bool,
+    /// Where every challenge's name leads, as an alias.
+    pub(crate) alias: Option<Fqdn>,
     pub(crate) zone_ready: bool,
     pub(crate) challenge_is_taken: bool,
     pub(crate) delegated: bool,
@@ -193,6 +195,7 @@ impl World {
             txt: BTreeSet::new(),
             wishes: BTreeMap::new(),
             dns_is_stuck: false,
+            alias: None,
             zone_ready: true,
             challenge_is_taken: false,
             delegated: true,

@@ -166,6 +166,26 @@ async fn the_host_is_told_while_the_values_still_leave_dns() {
 }
 
 #[tokio::test]
+async fn a_value_follows_its_name_that_becomes_an_alias_while_it_waits() {
+    let world = world();
+    world.lock().dns_is_stuck = true;
+    let mut process = Process::start(&world);
+    process.turn().await.expect("nobody dies");
+    let recorded = |world: &World| world.status(NAME).issuance.expect("an order").challenges;
+    assert_eq!(recorded(&world)[0].name, "_acme-challenge.shop.example.org");
+
+    let target = lamia_core::name::Fqdn::parse("shop.challenges.example.net").expect("a name");
+    world.lock().alias = Some(target.clone());
+    world.lock().dns_is_stuck = false;
+    process.turn().await.expect("nobody dies");
+    let moved = recorded(&world);
+    assert_eq!((moved.len(), moved[0].name.as_str()), (1, target.as_str()), "it is nowhere else");
+    assert!(world.lock().txt.contains(&(target.to_string(), moved[0].value.clone())), "published there");
+    process.settle().await;
+    check_end(&world, 1);
+}
+
+#[tokio::test]
 async fn a_renewal_replaces_by_ari_and_the_old_certificate_serves_meanwhile() {
     let world = world();
     Process::start(&world).settle().await;

@@ -108,6 +108,7 @@ impl Turn<'_> {
             recorded,
             order: memory.order.clone(),
             given_up: memory.given_up,
+            moved: self.has_moved(),
             txt: self.txt_state(),
             gate: memory.gate.clone(),
             hold: memory.hold,

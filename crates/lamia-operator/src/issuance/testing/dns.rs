@@ -9,8 +9,11 @@ impl ChallengeDns for World {
             true => Fact::holds(state.now),
             false => Fact::fails(state.now, message),
         };
+        let record = name.child("_acme-challenge").expect("a name");
+        let aliases: Vec<_> = state.alias.is_some().then(|| record.clone()).into_iter().collect();
         ChallengePlace {
-            record: name.child("_acme-challenge").expect("a name"),
+            record: state.alias.clone().unwrap_or(record),
+            aliases,
             zone_ready: fact(state.zone_ready, "the zone is not there"),
             free: fact(!state.challenge_is_taken, "a CNAME stands there"),
             delegated: fact(state.delegated, "the parent names nobody"),
@@ -22,7 +25,8 @@ impl ChallengeDns for World {
         if !state.dns_is_stuck {
             let listed =
                 state.objects[certificate].status.clone().and_then(|status| status.issuance).unwrap_or_default();
-            for record in records {
+            let alias = state.alias.clone();
+            for record in records.iter().filter(|record| !is_alias(alias.as_ref(), record)) {
                 assert!(listed.challenges.contains(record), "a value is published that no status lists");
                 state.txt.insert((record.name.clone(), record.value.clone()));
             }
@@ -49,6 +53,11 @@ impl ChallengeDns for World {
             _ => ChallengeState::Pending { because: None },
         }
     }
+}
+
+/// Whether a record's name leads elsewhere, so that it can't be there.
+fn is_alias(alias: Option<&Fqdn>, record: &ChallengeRecord) -> bool {
+    alias.is_some_and(|target| record.name != target.as_str())
 }
 
 #[async_trait]
