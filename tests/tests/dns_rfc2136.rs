@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use lamia_core::dns::diff::{Unit, batches};
 use lamia_core::name::Fqdn;
 use lamia_core::record::{RecordType, RecordValue, Rrset, RrsetChange, RrsetKey};
 use lamia_core::zone::Visibility;
@@ -130,6 +131,45 @@ async fn conform(server: &Server, hosts: usize) -> anyhow::Result<()> {
 async fn bind_and_knot_keep_the_contract() -> anyhow::Result<()> {
     for server in Server::serving(&[ServedZone::new("suite.example.org")]).await? {
         conform(&server, 1000).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_thousand_hosts_are_eight_messages_and_their_challenges_four_each_way() -> anyhow::Result<()> {
+    for server in Server::serving(&[ServedZone::new("example.org")]).await? {
+        let provider = server.provider()?;
+        let text = |name: Fqdn, before: Option<&str>, after: Option<&str>| {
+            let rrset = |text: &str| Rrset::new(60, [RecordValue::txt(text)]);
+            RrsetChange {
+                key: RrsetKey::new(name, RecordType::Txt),
+                before: before.map(rrset),
+                after: after.map(rrset),
+            }
+        };
+        let (mut publish, mut challenge, mut clean_up) = (Vec::new(), Vec::new(), Vec::new());
+        for number in 0..1000 {
+            let host = name(&format!("h{number}.example.org"));
+            let marker = "v=lamia1;c=production;i=0123456789abcdef;o=0123456789abcdef;t=A;d=delete";
+            publish.push([address(host.as_str(), 1), text(host.child("_lamia")?, None, Some(marker))].to_vec());
+            let value = "gfj9Xq-Rg85nMILHUOYW2X-vZlT5Yh6Xk0fZlSYfoBo";
+            challenge.push(vec![text(host.child("_acme-challenge")?, None, Some(value))]);
+            clean_up.push(vec![text(host.child("_acme-challenge")?, Some(value), None)]);
+        }
+        let mut messages = Vec::new();
+        for set in [publish, challenge, clean_up] {
+            let units: Vec<Unit> =
+                set.into_iter().map(|changes| Unit { subjects: Default::default(), changes }).collect();
+            let before = provider.requests();
+            for batch in batches(&units, &provider.capabilities().limits) {
+                let changes: Vec<RrsetChange> = batch.into_iter().flat_map(|unit| unit.changes).collect();
+                provider.apply(&id("example.org"), &changes).await?;
+            }
+            messages.push(provider.requests() - before);
+        }
+        println!("{}: messages for 1,000 hosts published; challenged; cleaned up: {messages:?}", server.name());
+        assert_eq!(messages, [8, 4, 4], "{}", server.name());
+        assert_eq!(provider.records(&id("example.org")).await?.len(), 2002, "A, marker, SOA and NS");
     }
     Ok(())
 }

@@ -123,8 +123,17 @@ fn wanted(
     wanted.challenges = challenges(cluster, domain);
     wanted.delegations = delegations(&cluster.world, name);
     wanted.take_over = entry.take_over.clone().unwrap_or_default();
+    wanted.max_rrsets = max_rrsets(&cluster.world, entry);
     wanted.complete = true;
     Some(wanted)
+}
+
+/// The most RRsets that the Zone's provider takes in a zone, where it is known.
+fn max_rrsets(world: &World, zone: &ZoneEntry) -> Option<usize> {
+    match &world.providers.get(&zone.spec.provider_ref.name)?.found {
+        Some(FoundProvider::Ready { provider, .. }) => provider.capabilities().max_rrsets,
+        Some(FoundProvider::Broken(_)) | None => None,
+    }
 }
 
 /// What the Zones below this one want in it, with the name servers that they were last known to have.
