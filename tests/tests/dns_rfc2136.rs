@@ -156,6 +156,7 @@ async fn a_thousand_hosts_are_eight_messages_and_their_challenges_four_each_way(
             challenge.push(vec![text(host.child("_acme-challenge")?, None, Some(value))]);
             clean_up.push(vec![text(host.child("_acme-challenge")?, Some(value), None)]);
         }
+        let stood = provider.records(&id("example.org")).await?.len();
         let mut messages = Vec::new();
         for set in [publish, challenge, clean_up] {
             let units: Vec<Unit> =
@@ -169,7 +170,7 @@ async fn a_thousand_hosts_are_eight_messages_and_their_challenges_four_each_way(
         }
         println!("{}: messages for 1,000 hosts published; challenged; cleaned up: {messages:?}", server.name());
         assert_eq!(messages, [8, 4, 4], "{}", server.name());
-        assert_eq!(provider.records(&id("example.org")).await?.len(), 2002, "A, marker, SOA and NS");
+        assert_eq!(provider.records(&id("example.org")).await?.len() - stood, 2000, "A and marker");
     }
     Ok(())
 }

@@ -33,6 +33,8 @@ pub enum Binary {
     Kubectl,
     /// Envoy.
     Envoy,
+    /// external-dns' webhook server, which the stage does not need: the webhook provider's test does.
+    ExternalDns,
     /// Helm, which the stage does not need: the charts' test does.
     Helm,
 }
@@ -64,6 +66,7 @@ impl Binary {
             Self::KubeControllerManager => ("kube-controller-manager", "kubernetes"),
             Self::Kubectl => ("kubectl", "kubernetes"),
             Self::Envoy => ("envoy", "envoy"),
+            Self::ExternalDns => ("external-dns-webhook", "external-dns"),
             Self::Helm => ("helm", "helm"),
         }
     }

@@ -40,6 +40,7 @@ impl State {
                 }
                 for (position, name) in known.order.names.iter().enumerate() {
                     let record = format!("_acme-challenge.{}", name.challenge_base());
+                    let record = self.alias.as_ref().map_or(record, ToString::to_string);
                     let value = Self::txt_value(index, position);
                     assert!(txt.contains(&(record, value)), "the CA was told to look before the value was there");
                 }

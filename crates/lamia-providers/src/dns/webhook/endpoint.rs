@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::dns::presentation;
 
+/// Types whose values end with the name of a host: PTR, MX and SRV.
+const NAMING: [u16; 3] = [12, 15, 33];
 /// What the text of every foreign endpoint begins with.
 const FOREIGN: &str = "(webhook";
 
@@ -145,6 +147,10 @@ fn value(rtype: RecordType, target: &str) -> RecordValue {
     match rtype {
         // Some plug-ins give texts as they are, without quotes and escapes: then it is one text, whatever is in it.
         RecordType::Txt if !target.trim_start().starts_with('"') => RecordValue::Txt(TxtData::from_text(target)),
+        // Plug-ins write names with or without the dot at the end; either way they are whole names.
+        RecordType::Other(code) if NAMING.contains(&code) && !target.ends_with('.') => {
+            RecordValue::Other(format!("{target}."))
+        }
         _ => presentation::value(rtype, target),
     }
 }
@@ -188,7 +194,7 @@ mod tests {
             ("c.example.org CNAME", Rrset::new(60, [lb()])),
             ("quoted.example.org TXT", Rrset::new(60, [RecordValue::txt("v=spf1 -all")])),
             ("bare.example.org TXT", Rrset::new(60, [RecordValue::txt("v=spf1 -all")])),
-            ("mail.example.org MX", Rrset::new(60, [RecordValue::Other("10 mx.example.net".into())])),
+            ("mail.example.org MX", Rrset::new(60, [RecordValue::Other("10 mx.example.net.".into())])),
         ];
         assert_eq!(read, wanted.map(|(key, rrset)| (key.to_owned(), rrset)));
     }

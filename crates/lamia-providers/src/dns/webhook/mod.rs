@@ -16,7 +16,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use lamia_core::dns::diff::BatchLimits;
 use lamia_core::name::Fqdn;
-use lamia_core::record::{Rrset, RrsetChange, RrsetKey, ZoneRecords};
+use lamia_core::record::{RecordType, Rrset, RrsetChange, RrsetKey, ZoneRecords};
 use lamia_core::zone::Visibility;
 use tokio::time::Instant;
 
@@ -124,7 +124,7 @@ impl Webhook {
     async fn read(&self, operation: &str, place: &Place) -> Result<Contents, ProviderError> {
         let mut contents = Contents::new();
         for endpoint in self.client.records(operation).await? {
-            if let Some(key) = endpoint.key().filter(|key| place.has(&key.name)) {
+            if let Some(key) = endpoint.key().filter(|key| place.has(&key.name) && !place.is_own(key)) {
                 contents.entry(key).or_default().push(endpoint);
             }
         }
@@ -180,7 +180,11 @@ impl Webhook {
         if open.is_empty() {
             return Ok(());
         }
-        self.client.apply(&operation, &body(&open, &contents, &adjusted)).await?;
+        // Plug-ins create before they delete, and no server takes an alias beside what it is to replace.
+        let (first, then): (Vec<_>, Vec<_>) = open.iter().partition(|change| makes_room(change, &open));
+        for changes in [first, then].iter().filter(|changes| !changes.is_empty()) {
+            self.client.apply(&operation, &body(changes, &contents, &adjusted)).await?;
+        }
         for change in open {
             match (&change.after, adjusted.get(&change.key)) {
                 (Some(after), Some(kept)) => {
@@ -230,6 +234,11 @@ struct Place {
 }
 
 impl Place {
+    /// Whether it is the zone's own SOA, or the NS at its apex, which some plug-ins list and others do not.
+    fn is_own(&self, key: &RrsetKey) -> bool {
+        key.name == self.apex && matches!(key.rtype, RecordType::Soa | RecordType::Ns)
+    }
+
     fn has(&self, name: &Fqdn) -> bool {
         name.is_at_or_under(&self.apex) && !self.below.iter().any(|other| name.is_at_or_under(other))
     }
@@ -243,6 +252,15 @@ fn zone(domain: &Fqdn) -> ProviderZone {
         public: true,
         created_by_lamia: false,
     }
+}
+
+/// Whether what is removed must be gone before something else can come in its place: an alias stands alone at its name.
+fn makes_room(change: &RrsetChange, all: &[&RrsetChange]) -> bool {
+    let replaces = |other: &&RrsetChange| {
+        let is_alias = [change.key.rtype, other.key.rtype].contains(&RecordType::Cname);
+        is_alias && other.after.is_some() && other.key.name == change.key.name
+    };
+    change.after.is_none() && all.iter().any(replaces)
 }
 
 /// Endpoints of one key as an RRset: plain ones are one RRset in pieces, special ones stand for themselves.

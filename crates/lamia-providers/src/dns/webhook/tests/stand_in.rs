@@ -214,9 +214,10 @@ impl State {
         if keys.iter().collect::<BTreeSet<_>>().len() != keys.len() {
             return Err("an endpoint twice".into());
         }
-        let steps = delete.into_iter().map(|endpoint| (Some(endpoint), None));
+        // In the order of external-dns' own providers.
+        let steps = create.into_iter().map(|endpoint| (None, Some(endpoint)));
         let steps = steps.chain(old.into_iter().zip(new).map(|(old, new)| (Some(old), Some(new))));
-        for (old, new) in steps.chain(create.into_iter().map(|endpoint| (None, Some(endpoint)))).take(most) {
+        for (old, new) in steps.chain(delete.into_iter().map(|endpoint| (Some(endpoint), None))).take(most) {
             self.step(old.as_ref(), new)?;
         }
         Ok(())
@@ -233,8 +234,16 @@ impl State {
             self.endpoints.remove(standing);
         }
         let Some(new) = new else { return Ok(()) };
-        if self.endpoints.iter().any(|endpoint| same(endpoint, &new)) {
-            return Err(format!("{new} is there already"));
+        let is_alias = |endpoint: &Value| endpoint["recordType"] == "CNAME";
+        let name = key(&new)[0];
+        let of_name = self.endpoints.iter().filter(|it| key_part(it, "dnsName") == name);
+        for other in of_name {
+            if same(other, &new) {
+                return Err(format!("{new} is there already"));
+            }
+            if is_alias(other) || is_alias(&new) {
+                return Err(format!("{new} can't stand beside {other}"));
+            }
         }
         self.endpoints.push(new);
         Ok(())
@@ -242,8 +251,11 @@ impl State {
 }
 
 fn key(endpoint: &Value) -> [&str; 3] {
-    ["dnsName", "recordType", "setIdentifier"]
-        .map(|name| endpoint[name].as_str().unwrap_or_default().trim_end_matches('.'))
+    ["dnsName", "recordType", "setIdentifier"].map(|name| key_part(endpoint, name))
+}
+
+fn key_part<'e>(endpoint: &'e Value, name: &str) -> &'e str {
+    endpoint[name].as_str().unwrap_or_default().trim_end_matches('.')
 }
 
 fn same(one: &Value, other: &Value) -> bool {
