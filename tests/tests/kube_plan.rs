@@ -83,7 +83,12 @@ async fn a_plan_says_what_comes_does_nothing_and_is_empty_once_all_is_done() {
     assert_eq!(forecast.notes, [""; 0]);
 
     // Who may not read credentials is told so, and still told what the objects say.
-    let developer = stage.api.client_of_service_account(stage::DEMO_NAMESPACE, "developer").await.expect("a client");
+    let developer = stage
+        .api()
+        .expect("its own")
+        .client_of_service_account(stage::DEMO_NAMESPACE, "developer")
+        .await
+        .expect("a client");
     let binding = serde_json::json!({
         "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": "developer"},
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "lamia"},

@@ -47,12 +47,17 @@ pub async fn install(client: &Client) -> anyhow::Result<()> {
         api.patch(&name, &apply, &Patch::Apply(definition)).await.with_context(|| format!("apply {name}"))?;
     }
     for definition in &definitions {
-        let name = definition.name_any();
-        let established = await_condition(api.clone(), &name, is_crd_established());
-        tokio::time::timeout(PATIENCE, established)
-            .await
-            .with_context(|| format!("{name} is not served after {PATIENCE:?}"))?
-            .with_context(|| format!("wait for {name}"))?;
+        served(&api, &definition.name_any()).await?;
     }
+    Ok(())
+}
+
+/// Waits until the API server serves a kind that it accepted.
+pub(crate) async fn served(api: &Api<CustomResourceDefinition>, name: &str) -> anyhow::Result<()> {
+    let established = await_condition(api.clone(), name, is_crd_established());
+    tokio::time::timeout(PATIENCE, established)
+        .await
+        .with_context(|| format!("{name} is not served after {PATIENCE:?}"))?
+        .with_context(|| format!("wait for {name}"))?;
     Ok(())
 }

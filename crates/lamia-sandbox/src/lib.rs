@@ -5,6 +5,7 @@
 
 pub mod control;
 pub mod definitions;
+pub mod guest;
 pub mod manifests;
 pub mod resolver;
 pub mod servers;

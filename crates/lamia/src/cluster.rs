@@ -58,7 +58,11 @@ where
     Ok(found.items)
 }
 
-async fn config(global: &Global) -> Result<Config> {
+/// How the cluster is reached.
+///
+/// # Errors
+/// There is no usable kubeconfig.
+pub(crate) async fn config(global: &Global) -> Result<Config> {
     let options = KubeConfigOptions { context: global.context.clone(), ..KubeConfigOptions::default() };
     let config = match &global.kubeconfig {
         Some(path) => {

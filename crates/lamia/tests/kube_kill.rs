@@ -191,10 +191,11 @@ impl Walk {
         let gate = async |party, upstream| {
             Gate::open(upstream, Arc::new(Post { party, ledger: ledger.clone() })).await.expect("a gate")
         };
-        let cluster = gate(Party::Cluster, stage.api.upstream()).await;
+        let cluster = gate(Party::Cluster, stage.api().expect("its own").upstream()).await;
         let authority = gate(Party::Authority, stage.pebble.upstream()).await;
         let provider = gate(Party::Provider, stage.power_dns.upstream()).await;
-        let kubeconfig = stage.api.kubeconfig_through(&cluster, NAMESPACE, "lamia").await.expect("a kubeconfig");
+        let kubeconfig =
+            stage.api().expect("its own").kubeconfig_through(&cluster, NAMESPACE, "lamia").await.expect("a kubeconfig");
         stage.power_dns.create_zone(DOMAIN, &NAME_SERVERS).await.expect("a zone");
         stage.delegate(DOMAIN).expect("delegated");
         for object in objects(&stage, &authority, &provider) {

@@ -26,20 +26,20 @@ async fn without_the_api_nothing_is_touched_and_with_it_all_goes_on() {
     let first = certificate(&setup, "first").await;
     let before = setup.at_rest(ZONE).await;
 
-    setup.stage.api.process().expect("the real one").hang().expect("it hangs");
+    setup.stage.api_mut().expect("its own").process().expect("the real one").hang().expect("it hangs");
     let began = Instant::now();
     role(metrics, "standby").await;
     println!("the API hangs: the operator stands by after {:?}", began.elapsed());
     assert_eq!(setup.stage.power_dns.content(ZONE).await.expect("asked"), before);
-    setup.stage.api.process().expect("the real one").go_on().expect("it goes on");
+    setup.stage.api_mut().expect("its own").process().expect("the real one").go_on().expect("it goes on");
     role(metrics, "leader").await;
     let second = certificate(&setup, "second").await;
     assert_eq!(certificate(&setup, "first").await, first, "no new certificate");
     println!("the API is back: the operator leads again, a new host is Ready {:?} after it was gone", began.elapsed());
 
     let before = setup.at_rest(ZONE).await;
-    setup.stage.api.process().expect("the real one").stop();
-    setup.stage.api.process().expect("the real one").resume().await.expect("it starts again");
+    setup.stage.api_mut().expect("its own").process().expect("the real one").stop();
+    setup.stage.api_mut().expect("its own").process().expect("the real one").resume().await.expect("it starts again");
     assert_eq!(setup.stage.power_dns.content(ZONE).await.expect("asked"), before);
     let began = Instant::now();
     certificate(&setup, "third").await;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use kube::Client;
 
-use super::{DEMO_NAMESPACE, GATEWAY_NAMESPACE, Places};
+use super::{Layout, Places};
 use crate::servers::{Backend, Envoy, EnvoyOptions, Watched};
 use crate::translator::{BackendKey, GatewayFeeder, Key, Surroundings};
 
@@ -26,10 +26,15 @@ pub struct Gateway {
 
 impl Gateway {
     /// Starts shops, Envoy and the feeder between it and the cluster.
-    pub(super) async fn start(client: &Client, directory: Option<PathBuf>, places: &Places) -> anyhow::Result<Self> {
+    pub(super) async fn start(
+        client: &Client,
+        directory: Option<PathBuf>,
+        places: &Places,
+        layout: &Layout,
+    ) -> anyhow::Result<Self> {
         let (address, http, https) = (places.gateway, places.http_port, places.https_port);
         let shops = vec![Backend::start("vamp-shop", "v1").await?, Backend::start("vamp-shop", "v2").await?];
-        let service = Key { namespace: DEMO_NAMESPACE.to_owned(), name: "shop".to_owned() };
+        let service = Key { namespace: layout.demo.to_owned(), name: "shop".to_owned() };
         let subsets = [(None, 0), (Some("v1"), 0), (Some("v2"), 1)];
         let backends = subsets.map(|(subset, shop)| {
             let key = BackendKey { service: service.clone(), port: SHOP_PORT, subset: subset.map(str::to_owned) };
@@ -37,8 +42,8 @@ impl Gateway {
         });
         let envoy = Envoy::start(EnvoyOptions { directory, address: Some(address) }).await?;
         let surroundings = Surroundings {
-            gateway_labels: BTreeMap::from([("istio".to_owned(), "ingressgateway".to_owned())]),
-            gateway_namespace: GATEWAY_NAMESPACE.to_owned(),
+            gateway_labels: BTreeMap::from([("istio".to_owned(), layout.ingress.to_owned())]),
+            gateway_namespace: layout.gateway.to_owned(),
             listen: address,
             ports: BTreeMap::from([(80, http), (443, https)]),
             backends: BTreeMap::from(backends),

@@ -1,18 +1,11 @@
 //! Istio's kinds, as far as the stage needs them: served and stored, their fields not looked at. A real cluster has
 //! Istio's own definitions.
 
-use std::time::Duration;
-
-use anyhow::Context as _;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::runtime::wait::{await_condition, conditions::is_crd_established};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
-use crate::manifests;
-
-/// How long an API server may take to serve a kind that it accepted.
-const PATIENCE: Duration = Duration::from_secs(30);
+use crate::{definitions, manifests};
 
 /// Kind, plural.
 const KINDS: [(&str, &str); 3] =
@@ -20,16 +13,20 @@ const KINDS: [(&str, &str); 3] =
 
 /// Puts the kinds in place, unless the cluster has them.
 pub(crate) async fn install(client: &Client) -> anyhow::Result<()> {
-    let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
+    let api: Api<CustomResourceDefinition> = Api::all(client.clone());
     for (kind, plural) in KINDS {
         let name = format!("{plural}.networking.istio.io");
-        if definitions.get_opt(&name).await?.is_none() {
+        if api.get_opt(&name).await?.is_none() {
             manifests::apply(client, &definition(kind, plural)).await?;
         }
-        let established = await_condition(definitions.clone(), &name, is_crd_established());
-        tokio::time::timeout(PATIENCE, established).await.with_context(|| format!("{name} is not served"))??;
+        definitions::served(&api, &name).await?;
     }
     Ok(())
+}
+
+/// All of them.
+pub(crate) fn definitions() -> impl Iterator<Item = Value> {
+    KINDS.into_iter().map(|(kind, plural)| definition(kind, plural))
 }
 
 fn definition(kind: &str, plural: &str) -> Value {

@@ -10,35 +10,42 @@
 //!                Envoy ◀── feeder ◀── kube-apiserver ◀──────┘
 //! ```
 
+mod cluster;
 mod gateway;
 mod istio;
+mod layout;
+mod places;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use kube::Client;
 use lamia_operator::config::{Config, ProbeMode};
-use serde_json::json;
 
+use self::cluster::{Cluster, announce_gateway, prepare};
 pub use self::gateway::Gateway;
+pub(crate) use self::istio::definitions as istio_definitions;
 #[cfg(feature = "simulation")]
 pub(crate) use self::istio::install as install_istio;
+pub use self::layout::Layout;
+use self::places::Places;
+use crate::guest::Guest;
 use crate::resolver::{Resolver, ResolverOptions};
 use crate::servers::{
     ApiKind, Binary, KubeApiServerOptions, Kubernetes, MissingBinary, ParentZone, ParentZoneOptions, Pebble,
-    PebbleOptions, PowerDns, PowerDnsOptions, Vigil, loopback,
+    PebbleOptions, PowerDns, PowerDnsOptions, Vigil,
 };
 use crate::{definitions, manifests};
 
-/// Lamia's own namespace on the stage.
-pub const NAMESPACE: &str = "lamia-system";
+/// Lamia's own namespace on a stage with a cluster of its own, as all of these.
+pub const NAMESPACE: &str = Layout::OWN.lamia;
 /// The namespace of the gateway.
-pub const GATEWAY_NAMESPACE: &str = "istio-system";
+pub const GATEWAY_NAMESPACE: &str = Layout::OWN.gateway;
 /// The virtual cluster in which the story plays.
-pub const DEMO_NAMESPACE: &str = "vamp-demo";
+pub const DEMO_NAMESPACE: &str = Layout::OWN.demo;
 /// The name servers of the provider's zones, as the samples name them.
 pub const NAME_SERVERS: [&str; 2] = ["ns1.lamia.test", "ns2.lamia.test"];
 /// The zone of the story: registered, not delegated.
@@ -46,8 +53,6 @@ pub const ZONE: &str = "democluster.net";
 /// The cluster id of the operator on this stage.
 pub const CLUSTER_ID: &str = "sandbox";
 
-const NAMESPACES: &str = include_str!("../../../../samples/sandbox/10-namespaces.yaml");
-const GATEWAY_SERVICE: &str = include_str!("../../../../samples/sandbox/20-gateway.yaml");
 const SHOP: &str = include_str!("../../../../samples/sandbox/30-shop.yaml");
 const PROVIDER: &str = include_str!("../../../../samples/sandbox/40-provider.yaml");
 const ISSUER: &str = include_str!("../../../../samples/sandbox/50-issuer.yaml");
@@ -63,6 +68,8 @@ pub struct StageOptions {
     pub gateway: bool,
     /// Which Kubernetes API.
     pub kubernetes: ApiKind,
+    /// The cluster of somebody else's, instead of an own one.
+    pub guest: Option<Guest>,
     /// With the real garbage collector, where the API is the real one.
     pub garbage_collector: bool,
     /// Port of Pebble and others that must stay the same over a restart are kept in `directory`.
@@ -77,6 +84,7 @@ impl Default for StageOptions {
             directory: None,
             gateway: true,
             kubernetes: ApiKind::default(),
+            guest: None,
             garbage_collector: true,
             pebble: PebbleOptions::default(),
             deletion_grace: Duration::from_secs(60),
@@ -94,7 +102,9 @@ impl StageOptions {
     fn programs(&self) -> Vec<Binary> {
         let mut programs = vec![Binary::Pebble, Binary::PowerDns, Binary::Sqlite];
         let unused = |program: &&Binary| **program == Binary::KubeControllerManager && !self.garbage_collector;
-        programs.extend(self.kubernetes.programs().iter().filter(|program| !unused(program)));
+        if self.guest.is_none() {
+            programs.extend(self.kubernetes.programs().iter().filter(|program| !unused(program)));
+        }
         programs.extend(self.gateway.then_some(Binary::Envoy));
         programs
     }
@@ -110,10 +120,11 @@ pub struct Stage {
     pub parent: ParentZone,
     /// The gateway, if there is one.
     pub gateway: Option<Gateway>,
-    /// The Kubernetes API.
-    pub api: Kubernetes,
     /// Everything is allowed to this client.
     pub admin: Client,
+    /// Where things are in the cluster.
+    pub layout: Layout,
+    cluster: Cluster,
     resolver: Resolver,
     dns_port: u16,
     deletion_grace: Duration,
@@ -127,7 +138,11 @@ impl Stage {
     pub async fn set(options: StageOptions) -> anyhow::Result<Self> {
         lamia_providers::endpoint::install_ring();
         find_all(&options.programs())?;
-        let places = Places::choose(options.directory.as_deref(), options.kubernetes)?;
+        let elsewhere = match &options.guest {
+            Some(guest) => Some(guest.cluster().await?),
+            None => None,
+        };
+        let places = Places::choose(options.directory.as_deref(), options.kubernetes, elsewhere)?;
         let sub = |name: &str| options.sub(name);
         let reached = KubeApiServerOptions {
             directory: sub(match options.kubernetes {
@@ -137,18 +152,26 @@ impl Stage {
             address: Some(places.cluster),
             port: Some(places.api_port),
         };
-        let api = Kubernetes::start(options.kubernetes, options.garbage_collector, reached);
-        let (api, names) = tokio::try_join!(api, names(&options, &places))?;
+        let cluster = async {
+            Ok(match options.guest.clone() {
+                Some(guest) => {
+                    guest.arrive(&places.mark, &Layout::APART).await?;
+                    Cluster::Guest(guest)
+                }
+                None => Cluster::Own(Kubernetes::start(options.kubernetes, options.garbage_collector, reached).await?),
+            })
+        };
+        let (cluster, names) = tokio::try_join!(cluster, names(&options, &places))?;
         let Names { parent, power_dns, resolver, pebble } = names;
-        let admin = api.client().await?;
-        prepare(&admin).await?;
+        let (admin, layout) = (cluster.admin().await?, cluster.layout());
+        prepare(&cluster, &admin).await?;
         let gateway = match options.gateway {
-            true => Some(Gateway::start(&admin, sub("envoy"), &places).await?),
+            true => Some(Gateway::start(&admin, sub("envoy"), &places, &layout).await?),
             false => None,
         };
         let address = gateway.as_ref().map_or(Ipv4Addr::new(192, 0, 2, 10), Gateway::address);
-        announce_gateway(&admin, address).await?;
-        if options.kubernetes == ApiKind::Real {
+        announce_gateway(&cluster, &admin, address).await?;
+        if options.guest.is_some() || options.kubernetes == ApiKind::Real {
             definitions::come_of_age(&admin).await?;
         }
         let stage = Self {
@@ -156,8 +179,9 @@ impl Stage {
             power_dns,
             parent,
             gateway,
-            api,
             admin,
+            layout,
+            cluster,
             resolver,
             dns_port: places.dns_port,
             deletion_grace: options.deletion_grace,
@@ -170,16 +194,42 @@ impl Stage {
     pub fn vigil(&self) -> Vigil {
         let gateway = self.gateway.as_ref().and_then(Gateway::watched);
         let others = [self.pebble.watched(), self.power_dns.watched(), gateway];
-        Vigil::over(self.api.watched().into_iter().chain(others))
+        let api = match &self.cluster {
+            Cluster::Own(api) => api.watched(),
+            Cluster::Guest(_) => Vec::new(),
+        };
+        Vigil::over(api.into_iter().chain(others))
+    }
+
+    /// The stage's own Kubernetes API.
+    ///
+    /// # Errors
+    /// It has none: the cluster is somebody else's.
+    pub fn api(&self) -> anyhow::Result<&Kubernetes> {
+        match &self.cluster {
+            Cluster::Own(api) => Ok(api),
+            Cluster::Guest(guest) => bail!("the cluster at {} is not the stage's own", guest.server()),
+        }
+    }
+
+    /// The same, to be stopped and let hang.
+    ///
+    /// # Errors
+    /// As of [`Stage::api`].
+    pub fn api_mut(&mut self) -> anyhow::Result<&mut Kubernetes> {
+        match &mut self.cluster {
+            Cluster::Own(api) => Ok(api),
+            Cluster::Guest(guest) => bail!("the cluster at {} is not the stage's own", guest.server()),
+        }
     }
 
     /// What the operator is started with here.
     #[must_use]
     pub fn operator_config(&self) -> Config {
         Config {
-            namespace: NAMESPACE.to_owned(),
+            namespace: self.layout.lamia.to_owned(),
             cluster_id: Some(CLUSTER_ID.to_owned()),
-            gateway_namespaces: vec![GATEWAY_NAMESPACE.to_owned()],
+            gateway_namespaces: vec![self.layout.gateway.to_owned()],
             resolvers: vec![self.resolver.addr()],
             dns_port: self.dns_port,
             allow_private_endpoints: true,
@@ -195,7 +245,10 @@ impl Stage {
     /// # Errors
     /// The API server hands out no token.
     pub async fn lamia(&self) -> anyhow::Result<Client> {
-        self.api.client_of_service_account(NAMESPACE, "lamia").await
+        match &self.cluster {
+            Cluster::Own(api) => api.client_of_service_account(self.layout.lamia, "lamia").await,
+            Cluster::Guest(guest) => guest.client_of_service_account(self.layout.lamia, "lamia").await,
+        }
     }
 
     /// The resolver that starts at the parent zones.
@@ -241,12 +294,20 @@ impl Stage {
     /// # Errors
     /// What the API server says.
     pub async fn apply_shop(&self) -> anyhow::Result<()> {
-        manifests::apply_text(&self.admin, SHOP).await
+        self.cluster.put_text(&self.admin, SHOP).await
+    }
+
+    /// Applies the host of the samples.
+    ///
+    /// # Errors
+    /// What the API server says.
+    pub async fn apply_host(&self) -> anyhow::Result<()> {
+        self.cluster.put_text(&self.admin, HOST).await
     }
 
     async fn apply_filled(&self, template: &str) -> anyhow::Result<()> {
         for object in manifests::filled(template, &self.values())? {
-            manifests::apply(&self.admin, &object).await?;
+            self.cluster.put(&self.admin, object).await?;
         }
         Ok(())
     }
@@ -275,65 +336,6 @@ fn find_all(programs: &[Binary]) -> anyhow::Result<()> {
         names.join(", "),
         components.into_iter().collect::<Vec<_>>().join(" ")
     )
-}
-
-/// Addresses and ports, chosen once and kept with the state.
-#[derive(serde::Serialize, serde::Deserialize)]
-struct Places {
-    /// Which API keeps its cluster there. What is in DNS and at the CA is this cluster's, and no other's.
-    #[serde(default = "before_there_was_a_choice")]
-    kubernetes: ApiKind,
-    cluster: Ipv4Addr,
-    api_port: u16,
-    parent: Ipv4Addr,
-    provider: Ipv4Addr,
-    provider_api_port: u16,
-    dns_port: u16,
-    pebble: Ipv4Addr,
-    pebble_port: u16,
-    gateway: Ipv4Addr,
-    http_port: u16,
-    https_port: u16,
-}
-
-fn before_there_was_a_choice() -> ApiKind {
-    ApiKind::Real
-}
-
-impl Places {
-    fn choose(directory: Option<&Path>, kubernetes: ApiKind) -> anyhow::Result<Self> {
-        let file = directory.map(|directory| directory.join("places.json"));
-        if let Some(kept) = file.as_ref().and_then(|file| std::fs::read_to_string(file).ok()) {
-            let places: Self =
-                serde_json::from_str(&kept).context("places.json of the state directory is broken; use --reset")?;
-            if places.kubernetes != kubernetes {
-                let (theirs, ours) = (places.kubernetes, kubernetes);
-                bail!("the state is of a cluster on {theirs}, not on {ours}; use --reset, or another --state");
-            }
-            return Ok(places);
-        }
-        let [cluster, parent, provider, pebble, gateway] = [(); 5].map(|()| loopback::address());
-        let places = Self {
-            kubernetes,
-            cluster,
-            api_port: loopback::port(cluster)?,
-            parent,
-            provider,
-            provider_api_port: loopback::port(provider)?,
-            dns_port: loopback::shared_port(&[parent, provider])?,
-            pebble,
-            pebble_port: loopback::port(pebble)?,
-            gateway,
-            http_port: loopback::port(gateway)?,
-            https_port: loopback::port(gateway)?,
-        };
-        if let (Some(file), Some(directory)) = (file, directory) {
-            std::fs::create_dir_all(directory).with_context(|| format!("can't make {}", directory.display()))?;
-            std::fs::write(&file, serde_json::to_string_pretty(&places)?)
-                .with_context(|| format!("can't write {}", file.display()))?;
-        }
-        Ok(places)
-    }
 }
 
 /// All that knows names, and the CA that asks for them.
@@ -382,24 +384,4 @@ async fn names(options: &StageOptions, places: &Places) -> anyhow::Result<Names>
     })
     .await?;
     Ok(Names { parent, power_dns, resolver, pebble })
-}
-
-/// Kinds, namespaces and roles.
-async fn prepare(admin: &Client) -> anyhow::Result<()> {
-    definitions::install(admin).await?;
-    istio::install(admin).await?;
-    manifests::apply_text(admin, NAMESPACES).await?;
-    for manifest in lamia_operator::rbac::manifests(NAMESPACE, &[GATEWAY_NAMESPACE.to_owned()])? {
-        manifests::apply(admin, &manifest).await?;
-    }
-    Ok(())
-}
-
-/// The gateway's Service, with the address that a load balancer would have given it.
-async fn announce_gateway(admin: &Client, address: Ipv4Addr) -> anyhow::Result<()> {
-    for mut service in manifests::objects(GATEWAY_SERVICE)? {
-        service["status"] = json!({"loadBalancer": {"ingress": [{"ip": address}]}});
-        manifests::apply(admin, &service).await?;
-    }
-    Ok(())
 }

@@ -32,9 +32,9 @@ use self::told::Told;
 pub use self::told::{Standing, StepTime};
 pub use self::visit::Visit;
 use crate::control::{Control, Registrar, Request};
-use crate::manifests;
+use crate::guest::Guest;
 use crate::servers::{ApiKind, Vigil, write_private};
-use crate::stage::{DEMO_NAMESPACE, HOST, NAME_SERVERS, NAMESPACE, Stage, StageOptions, ZONE};
+use crate::stage::{NAME_SERVERS, Stage, StageOptions, ZONE};
 use crate::state::State;
 
 /// The SecuredHost of the story.
@@ -106,18 +106,23 @@ pub struct Play {
 }
 
 impl Play {
-    /// Sets the stage on a state, starts the operator, and applies provider, issuer and shop.
+    /// Sets the stage on a state, on a cluster of its own or as a guest of another, starts the operator, and applies provider, issuer
+    /// and shop.
     ///
     /// # Errors
     /// What does not start, or what the API server says.
-    pub async fn begin(state: State, kubernetes: ApiKind) -> anyhow::Result<Self> {
+    pub async fn begin(state: State, kubernetes: ApiKind, guest: Option<Guest>) -> anyhow::Result<Self> {
         let directory = Some(state.directory().to_owned());
-        let stage = Stage::set(StageOptions { directory, kubernetes, ..StageOptions::default() }).await?;
+        let is_guest = guest.is_some();
+        let stage = Stage::set(StageOptions { directory, kubernetes, guest, ..StageOptions::default() }).await?;
         state.trust(stage.pebble.root())?;
-        let kubeconfig = state.kubeconfig();
-        write_private(&kubeconfig, stage.api.kubeconfig_for(DEMO_NAMESPACE).as_bytes())
-            .with_context(|| format!("can't write {}", kubeconfig.display()))?;
-        forget_the_last_leader(&stage.admin).await?;
+        // Of another's cluster the person has one, and it is nothing to be copied.
+        if !is_guest {
+            let kubeconfig = state.kubeconfig();
+            write_private(&kubeconfig, stage.api()?.kubeconfig_for(stage.layout.demo).as_bytes())
+                .with_context(|| format!("can't write {}", kubeconfig.display()))?;
+        }
+        forget_the_last_leader(&stage.admin, stage.layout.lamia).await?;
         stage.apply_provider().await?;
         stage.apply_issuer().await?;
         stage.apply_shop().await?;
@@ -128,7 +133,7 @@ impl Play {
         Ok(Self { _control: control, operator, stage, state, registrar, requests })
     }
 
-    /// The administrator's kubeconfig.
+    /// The administrator's kubeconfig, where the cluster is the stage's own.
     #[must_use]
     pub fn kubeconfig(&self) -> std::path::PathBuf {
         self.state.kubeconfig()
@@ -158,9 +163,9 @@ impl Play {
     /// With a played person: the story does not end well within its time; the error says where it stopped. The operator
     /// failed, or the site does not answer though all conditions hold.
     pub async fn story(&mut self, person: Person, mut tell: impl FnMut(&Scene)) -> anyhow::Result<Figures> {
-        manifests::apply_text(&self.stage.admin, HOST).await?;
+        self.stage.apply_host().await?;
         let mut told = Told::new();
-        let hosts: Api<SecuredHost> = Api::namespaced(self.stage.admin.clone(), DEMO_NAMESPACE);
+        let hosts: Api<SecuredHost> = Api::namespaced(self.stage.admin.clone(), self.stage.layout.demo);
         let config = watcher::Config::default().fields(&format!("metadata.name={NAME}"));
         let changes = watcher(hosts, config).default_backoff().applied_objects();
         pin_mut!(changes);
@@ -296,8 +301,8 @@ impl Drop for Operator {
 }
 
 /// Removes the Lease of a sandbox that was killed: nobody else can hold it, as the state is ours alone.
-async fn forget_the_last_leader(admin: &Client) -> anyhow::Result<()> {
-    let leases: Api<Lease> = Api::namespaced(admin.clone(), NAMESPACE);
+async fn forget_the_last_leader(admin: &Client, namespace: &str) -> anyhow::Result<()> {
+    let leases: Api<Lease> = Api::namespaced(admin.clone(), namespace);
     match leases.delete(lamia_operator::lease::LEASE, &DeleteParams::default()).await {
         Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
         deleted => deleted.map(drop).context("remove the Lease of the last start"),

@@ -13,7 +13,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
 use super::{NAME, SHOP};
-use crate::stage::{DEMO_NAMESPACE, Stage};
+use crate::stage::Stage;
 
 /// How long a gateway that has just been told of a host may take to serve it.
 const SERVED_WITHIN: Duration = Duration::from_secs(30);
@@ -39,7 +39,7 @@ pub(super) async fn visit(stage: &Stage, roots: &Path) -> anyhow::Result<Visit> 
     let client = client(address, roots)?;
     let began = Instant::now();
     let answer = loop {
-        match ask(&client, &url, &stage.admin).await {
+        match ask(&client, &url, stage).await {
             Ok(answer) => break answer,
             Err(error) if began.elapsed() > SERVED_WITHIN => return Err(error),
             Err(_) => tokio::time::sleep(PAUSE).await,
@@ -58,17 +58,20 @@ fn client(address: SocketAddr, roots: &Path) -> anyhow::Result<reqwest::Client> 
     Ok(builder.pool_max_idle_per_host(0).timeout(Duration::from_secs(10)).build()?)
 }
 
-async fn ask(client: &reqwest::Client, url: &str, admin: &Client) -> anyhow::Result<String> {
+async fn ask(client: &reqwest::Client, url: &str, stage: &Stage) -> anyhow::Result<String> {
     let answer = client.get(url).send().await.with_context(|| format!("{url} does not answer"))?;
     ensure!(answer.status().is_success(), "{url} answers {}", answer.status());
     let served = answer.extensions().get::<TlsInfo>().and_then(TlsInfo::peer_certificate).map(<[u8]>::to_vec);
-    ensure!(served == Some(delivered(admin).await?), "{url} is served with another certificate than was issued");
+    ensure!(
+        served == Some(delivered(&stage.admin, stage.layout.demo).await?),
+        "{url} is served with another certificate than was issued"
+    );
     Ok(answer.text().await?)
 }
 
 /// The host's certificate as it was delivered, DER.
-async fn delivered(admin: &Client) -> anyhow::Result<Vec<u8>> {
-    let hosts: Api<SecuredHost> = Api::namespaced(admin.clone(), DEMO_NAMESPACE);
+async fn delivered(admin: &Client, namespace: &str) -> anyhow::Result<Vec<u8>> {
+    let hosts: Api<SecuredHost> = Api::namespaced(admin.clone(), namespace);
     let certificate = hosts.get(NAME).await?.status.and_then(|status| status.certificate);
     let secret = certificate.and_then(|certificate| certificate.secret).context("no Secret is named in the status")?;
     let (namespace, name) = secret.split_once('/').with_context(|| format!("{secret} names no namespace"))?;

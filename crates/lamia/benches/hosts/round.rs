@@ -44,7 +44,7 @@ pub(crate) async fn play(hosts: usize, kubernetes: ApiKind) -> Result<Round> {
     let proxy = Proxy::start(stage.power_dns.api_url()).await?;
     world::prepare(&stage, &proxy.url()).await?;
     let log = Log::new()?;
-    let kubeconfig = stage.api.kubeconfig_of_service_account(NAMESPACE, "lamia").await?;
+    let kubeconfig = stage.api()?.kubeconfig_of_service_account(NAMESPACE, "lamia").await?;
     let mut operator = Operator::start(&stage, &kubeconfig, log.path())?;
     let played = async {
         let mut round = go_live(&stage, &proxy, &mut operator, hosts).await?;

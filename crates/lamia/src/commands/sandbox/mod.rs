@@ -1,7 +1,7 @@
 //! `lamia sandbox`: plays the whole story on this machine, with real components on loopback.
 //!
 //! Everything that is started belongs to one future. A signal drops it, at whatever point it is, and what was started
-//! ends with it.
+//! ends with it. What was made in a cluster that is not the sandbox's own is removed after that.
 
 mod delegate;
 mod keyboard;
@@ -18,20 +18,25 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand, ValueEnum};
+use lamia_sandbox::guest::{Guest, GuestError};
 use lamia_sandbox::servers::{ApiKind, Binary};
-use lamia_sandbox::stage::ZONE;
+use lamia_sandbox::stage::{Layout, ZONE};
 use lamia_sandbox::state::{State, StateError};
 use lamia_sandbox::story::{Figures, Person, Play, Visit};
 use tracing_subscriber::EnvFilter;
 
 use self::keyboard::Keyboard;
-use self::signals::Signals;
+use self::signals::{Signal, Signals};
 use self::view::View;
 use crate::arguments::Global;
+use crate::cluster;
 use crate::failure::Failure;
 use crate::output::{self, Paint};
 
 /// Watch a host go from nothing to HTTPS, on this machine.
+///
+/// With --kubeconfig or --context the API is that of another cluster: an administrator's context is needed, everything else still runs here,
+/// and what was made there is removed at the end, unless --state keeps it. No gateway and no object of that cluster is touched.
 #[derive(Args, Clone, Debug)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Sandbox {
@@ -45,7 +50,7 @@ pub(crate) struct Sandbox {
     /// Play on the real kube-apiserver and etcd, not on the small Kubernetes API in this process (tools/install kubernetes)
     #[arg(long)]
     kubernetes: bool,
-    /// Drop the kept state and begin anew
+    /// Drop the kept state and begin anew; of another cluster, remove first what an earlier sandbox left there
     #[arg(long)]
     reset: bool,
     /// How the figures are printed
@@ -63,7 +68,7 @@ enum Command {
 /// Where the state is.
 #[derive(Args, Clone, Debug)]
 struct Place {
-    /// Where state is kept; default: lamia/sandbox in $XDG_STATE_HOME, else in ~/.local/state
+    /// Where state is kept; default: lamia/sandbox in $XDG_STATE_HOME, else in ~/.local/state; none with another cluster
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
 }
@@ -91,24 +96,52 @@ impl Sandbox {
             return delegate.run().await.map(|()| ExitCode::SUCCESS);
         }
         let mut signals = Signals::listen()?;
-        let state = self.open()?;
+        let guest = self.guest(global).await?;
+        let state = self.open(guest.is_some())?;
         log_to(&state)?;
         let told_at = (!state.is_temporary()).then(|| state.directory().to_owned());
-        let view = RefCell::new(View::new(Paint::for_stderr(global.color), self.advice()));
-        let mut playing = Box::pin(self.play(state, &view));
-        let signal = tokio::select! {
-            played = &mut playing => return played.map(|()| ExitCode::SUCCESS),
-            signal = signals.next() => signal,
+        let view = RefCell::new(View::new(Paint::for_stderr(global.color), self.advice(&state)));
+        let mut playing = Box::pin(self.play(state, guest.clone(), &view));
+        let ended = tokio::select! {
+            played = &mut playing => Ended::Played(played),
+            signal = signals.next() => Ended::Stopped(signal),
         };
-        view.borrow_mut().close();
-        output::talk("\nStopping …");
+        if let Ended::Stopped(_) = ended {
+            view.borrow_mut().close();
+            output::talk("\nStopping …");
+        }
         drop(playing);
-        let kept = told_at.map(|path| format!(" The next start goes on from {}.", path.display()));
-        output::talk(&format!("Every process that was started is stopped.{}", kept.unwrap_or_default()));
-        Ok(signal.exit_code())
+        let left = match guest.filter(|_| told_at.is_none()) {
+            Some(guest) => leave(&guest, &mut signals).await,
+            None => Ok(()),
+        };
+        match ended {
+            Ended::Played(played) => played.and(left).map(|()| ExitCode::SUCCESS),
+            Ended::Stopped(signal) => {
+                left?;
+                let kept = told_at.map(|path| format!(" The next start goes on from {}.", path.display()));
+                output::talk(&format!("Every process that was started is stopped.{}", kept.unwrap_or_default()));
+                Ok(signal.exit_code())
+            }
+        }
     }
 
-    fn open(&self) -> Result<State> {
+    /// The other cluster, if one is named.
+    async fn guest(&self, global: &Global) -> Result<Option<Guest>> {
+        if global.kubeconfig.is_none() && global.context.is_none() {
+            return Ok(None);
+        }
+        if self.kubernetes {
+            let advice = "leave out one of --kubernetes and --kubeconfig or --context";
+            return Err(Failure::new("--kubernetes starts a cluster, and another one is named", advice).into());
+        }
+        Ok(Some(Guest::new(cluster::config(global).await?, self.reset)?))
+    }
+
+    fn open(&self, is_guest: bool) -> Result<State> {
+        if is_guest && self.place.state.is_none() {
+            return State::temporary().map_err(in_words);
+        }
         if self.once && self.place.state.is_none() {
             if self.reset {
                 let advice = "leave out --reset, or name the state to drop: --state DIR";
@@ -120,27 +153,35 @@ impl Sandbox {
     }
 
     /// How a person sets the delegation.
-    fn advice(&self) -> String {
+    fn advice(&self, state: &State) -> String {
         if self.once {
             return String::new();
         }
-        let state = self.place.state.as_ref().map(|state| format!(" --state {}", state.display())).unwrap_or_default();
+        let named = self.place.state.as_deref().or_else(|| state.is_temporary().then(|| state.directory()));
+        let state = named.map(|state| format!(" --state {}", state.display())).unwrap_or_default();
         let enter = if std::io::stdin().is_terminal() { "Press Enter to do that here, or in" } else { "In" };
         format!("{enter} another terminal: {} sandbox delegate {ZONE}{state}\n", this_program())
     }
 
-    async fn play(&self, state: State, view: &RefCell<View>) -> Result<()> {
+    async fn play(&self, state: State, guest: Option<Guest>, view: &RefCell<View>) -> Result<()> {
         let place =
             if state.is_temporary() { String::new() } else { format!(", state in {}", state.directory().display()) };
-        output::talk(&format!("Starting a Kubernetes API, a CA, name servers and a gateway on loopback{place} …"));
+        let api = if guest.is_some() { "" } else { "a Kubernetes API, " };
+        output::talk(&format!("Starting {api}a CA, name servers and a gateway on loopback{place} …"));
+        if let Some(guest) = &guest {
+            output::talk(&format!("The Kubernetes API is the one at {}.", guest.server()));
+        }
         let began = Instant::now();
-        let mut play = Play::begin(state, if self.kubernetes { ApiKind::Real } else { ApiKind::Embedded }).await?;
-        let kubeconfig = play.kubeconfig();
+        let kind = if self.kubernetes { ApiKind::Real } else { ApiKind::Embedded };
+        let mut play = Play::begin(state, kind, guest.clone()).await.map_err(refused)?;
+        let around = match &guest {
+            Some(_) => format!("kubectl --namespace {} get securedhosts", Layout::APART.demo),
+            None => format!("export KUBECONFIG={}", play.kubeconfig().display()),
+        };
         output::talk(&format!(
-            "All run after {:.1} s. To look around, in another terminal:",
+            "All run after {:.1} s. To look around, in another terminal:\n  {around}\n",
             began.elapsed().as_secs_f64()
         ));
-        output::talk(&format!("  export KUBECONFIG={}\n", kubeconfig.display()));
         let person = if self.once { Person::Played } else { Person::Real };
         let (registrar, vigil) = (play.registrar(), play.vigil());
         let mut keyboard = Keyboard::listen(person);
@@ -169,7 +210,13 @@ impl Sandbox {
         if self.once {
             return play.end().await;
         }
-        output::talk(&where_to_go_on(&play.visit().await?, &kubeconfig.display().to_string()));
+        let visit = play.visit().await?;
+        output::talk(&match &guest {
+            Some(_) => {
+                format!("\nIn another terminal:\n  {}\n\nEverything keeps running. Ctrl-C stops it.", visit.curl)
+            }
+            None => where_to_go_on(&visit, &play.kubeconfig().display().to_string()),
+        });
         tokio::select! {
             ended = play.go_on(|scene| view.borrow_mut().tell(scene)) => ended,
             error = vigil.first_to_end() => Err(dead(&error)),
@@ -181,6 +228,30 @@ impl Sandbox {
             Output::Json => output::data(&serde_json::to_string_pretty(figures)?),
             Output::Text => output::data(&text(figures)),
         }
+    }
+}
+
+/// How a story ended.
+enum Ended {
+    Played(Result<()>),
+    Stopped(Signal),
+}
+
+/// Removes what was made in another cluster, unless a second signal says that this takes too long.
+async fn leave(guest: &Guest, signals: &mut Signals) -> Result<()> {
+    output::talk(&format!("Removing what was made in the cluster at {} …", guest.server()));
+    let advice = "remove it: the same command with --reset and --once";
+    tokio::select! {
+        left = guest.leave(&Layout::APART) => left.map_err(|error| refused(error.into())),
+        _ = signals.next() => Err(Failure::new("not everything was removed from the cluster", advice).into()),
+    }
+}
+
+/// What another cluster does not let us do, with advice.
+fn refused(error: anyhow::Error) -> anyhow::Error {
+    match error.downcast_ref::<GuestError>() {
+        Some(reason) => Failure::new(reason.to_string(), reason.advice()).into(),
+        None => error,
     }
 }
 
