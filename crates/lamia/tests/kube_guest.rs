@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 
 use assert_cmd::cargo::CommandCargoExt as _;
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::core::v1::{Event, Namespace};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
@@ -59,6 +59,7 @@ impl Theirs {
         all.extend(self.names::<DNSProvider>().await);
         all.extend(self.names::<ACMEIssuer>().await);
         all.extend(self.names::<HostCertificate>().await);
+        all.extend(self.names::<Event>().await);
         all.extend(self.names::<SecuredHost>().await);
         all
     }

@@ -1,8 +1,11 @@
 //! What follows from a deletion, as a real kube-controller-manager has it. (The suite asks both; here it is looked at step by step.)
 
+use std::sync::Arc;
+
+use cluster_api::source::Seeded;
 use serde_json::{Value, json};
 
-use crate::common::{Answer, cluster, foos, json};
+use crate::common::{Answer, NOW, cluster, foos, json};
 
 const MAPS: &str = "/api/v1/namespaces/default/configmaps";
 
@@ -133,4 +136,30 @@ async fn a_namespace_says_why_it_is_still_there() {
     assert_eq!((refused.code, &refused.body["details"]["causes"][0]["reason"]), (403, &json!("NamespaceTerminating")));
     json(&cluster, "PATCH", &format!("{maps}/held"), &json!({"metadata": {"finalizers": null}})).await;
     assert_eq!(json(&cluster, "GET", "/api/v1/namespaces/a", &Value::Null).await.code, 404);
+}
+
+#[tokio::test]
+async fn a_fork_is_as_the_cluster_was_and_goes_its_own_way() {
+    let (cluster, _) = cluster();
+    let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    assert_eq!(json(&cluster, "POST", definitions, &foos()).await.code, 201);
+    let family = Family { cluster };
+    family.make("owner", &[]).await;
+    family.make("dependent", &[("owner", false)]).await;
+
+    let fork = Family { cluster: family.cluster.fork(Arc::new(Seeded::new(2, NOW))) };
+    assert_eq!(fork.there().await, ["dependent", "owner"]);
+    assert_eq!(fork.get("owner").await.body, family.get("owner").await.body);
+    fork.delete("owner", "Background").await;
+    assert!(fork.there().await.is_empty(), "who depends on whom is known there too");
+    assert_eq!(family.there().await, ["dependent", "owner"]);
+
+    let foos = "/apis/example.org/v1/namespaces/default/foos";
+    let foo = json!({"apiVersion": "example.org/v1", "kind": "Foo", "metadata": {"name": "a"}, "spec": {"n": 1}});
+    let made = json(&fork.cluster, "POST", foos, &foo).await;
+    assert_eq!((made.code, &made.body["spec"]), (201, &json!({"n": 1, "a": 3})), "{}", made.text);
+    let gone = json(&fork.cluster, "DELETE", &format!("{definitions}/foos.example.org"), &Value::Null).await;
+    assert_eq!(gone.code, 200, "{}", gone.text);
+    assert_eq!(json(&fork.cluster, "GET", foos, &Value::Null).await.code, 404);
+    assert_eq!(json(&family.cluster, "GET", foos, &Value::Null).await.code, 200);
 }

@@ -1,10 +1,11 @@
 //! Leaving another cluster as it was: everything with the mark goes, and what the operator made for the story goes with it.
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::core::v1::{Event, Namespace};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
@@ -55,15 +56,17 @@ impl Guest {
         let marked = ListParams::default().labels(marked);
         let namespaces: Api<Namespace> = Api::all(self.client());
         let ours = self.listed(&namespaces, &marked).await?;
+        let mut told = BTreeSet::new();
         if ours.iter().any(|it| it.name_any() == layout.lamia) {
             // Nobody is left who would take them off.
             let made = ListParams::default().labels(&format!("{LABEL_MANAGED_BY}={MANAGED_BY_VALUE}"));
             self.free(&Api::<HostCertificate>::namespaced(self.client(), layout.lamia), &ListParams::default()).await?;
             self.free(&Api::<Zone>::all(self.client()), &made).await?;
-            self.remove(&Api::<Zone>::all(self.client()), &made).await?;
+            told.extend(self.remove(&Api::<Zone>::all(self.client()), &made).await?);
         }
-        self.remove(&Api::<DNSProvider>::all(self.client()), &marked).await?;
-        self.remove(&Api::<ACMEIssuer>::all(self.client()), &marked).await?;
+        told.extend(self.remove(&Api::<DNSProvider>::all(self.client()), &marked).await?);
+        told.extend(self.remove(&Api::<ACMEIssuer>::all(self.client()), &marked).await?);
+        self.forget_events(&told).await?;
         self.remove(&Api::<ClusterRoleBinding>::all(self.client()), &marked).await?;
         self.remove(&Api::<ClusterRole>::all(self.client()), &marked).await?;
         self.remove(&namespaces, &marked).await?;
@@ -86,13 +89,28 @@ impl Guest {
         Ok(())
     }
 
-    async fn remove<K>(&self, api: &Api<K>, which: &ListParams) -> Result<(), GuestError>
+    /// Removes objects; gives their UIDs.
+    async fn remove<K>(&self, api: &Api<K>, which: &ListParams) -> Result<Vec<String>, GuestError>
     where
         K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
     {
+        let mut removed = Vec::new();
         for object in self.listed(api, which).await? {
             let name = object.name_any();
             ended(api.delete(&name, &DeleteParams::background()).await, &name)?;
+            removed.extend(object.uid());
+        }
+        Ok(removed)
+    }
+
+    /// Removes what was told of these objects: Events of what is in no namespace are in `default`, and would be there for an hour.
+    async fn forget_events(&self, told: &BTreeSet<String>) -> Result<(), GuestError> {
+        let events: Api<Event> = Api::namespaced(self.client(), "default");
+        let all = events.list(&ListParams::default()).await.map_err(GuestError::request("list Events"))?;
+        let about = |event: &&Event| event.involved_object.uid.as_ref().is_some_and(|uid| told.contains(uid));
+        for event in all.items.iter().filter(about) {
+            let name = event.name_any();
+            ended(events.delete(&name, &DeleteParams::default()).await, &name)?;
         }
         Ok(())
     }
