@@ -11,7 +11,8 @@
 //! | in process | ready after its [`Item`] is dropped | waits from then on, until `t` at the earliest |
 //!
 //! It never runs anything itself and never spawns: [`WorkQueue::pop`] is the only place that waits. Every operation
-//! costs O(log n), but for [`WorkQueue::forget`] of a ready key, which walks the ready ones. An unused key costs nothing.
+//! costs O(log n), but for [`WorkQueue::forget`] of a ready key, which walks the ready ones. An unused key costs nothing. Of several
+//! `pop`s that wait, one has the timer for the earliest instant: a key that comes due wakes that one, and one more that takes the timer over.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
@@ -55,7 +56,16 @@ struct State<K: Ord> {
     /// Keys of `wanted` that are not due yet and not in process, earliest first.
     waiting: BTreeSet<(Instant, K)>,
     in_process: BTreeSet<K>,
+    /// The earliest instant at which a waiting `pop` looks again by itself.
+    alarm: Option<Instant>,
     closed: bool,
+}
+
+/// The timer of a waiting `pop`. Dropped before it went off, it leaves the watch to another.
+struct Alarm<'a, K: Ord> {
+    shared: &'a Shared<K>,
+    at: Instant,
+    is_over: bool,
 }
 
 impl<K: Ord + Clone> WorkQueue<K> {
@@ -67,6 +77,7 @@ impl<K: Ord + Clone> WorkQueue<K> {
             ready: VecDeque::new(),
             waiting: BTreeSet::new(),
             in_process: BTreeSet::new(),
+            alarm: None,
             closed: false,
         };
         Self { shared: Arc::new(Shared { state: Mutex::new(state), changed: Notify::new() }) }
@@ -113,20 +124,26 @@ impl<K: Ord + Clone> WorkQueue<K> {
                 }
                 state.wake(Instant::now());
                 if let Some(key) = state.take() {
-                    if !state.ready.is_empty() || !state.waiting.is_empty() {
+                    if !state.ready.is_empty() || state.unwatched().is_some() {
                         self.shared.changed.notify_one();
                     }
                     return Some(Item { key, queue: self.clone() });
                 }
-                state.waiting.first().map(|(at, _)| *at)
+                let next = state.unwatched();
+                state.alarm = next.or(state.alarm);
+                next
             };
             match next {
                 None => changed.await,
-                Some(at) => tokio::select! {
-                    biased;
-                    () = changed => {}
-                    () = sleep_until(at) => {}
-                },
+                Some(at) => {
+                    let alarm = Alarm { shared: &self.shared, at, is_over: false };
+                    tokio::select! {
+                        biased;
+                        () = changed => {}
+                        () = sleep_until(at) => {}
+                    }
+                    alarm.end();
+                }
             }
         }
     }
@@ -165,8 +182,7 @@ impl<K: Ord + Clone> WorkQueue<K> {
     }
 
     fn lock(&self) -> MutexGuard<'_, State<K>> {
-        // No code that can panic runs under the lock, so a poisoned one still holds a whole state.
-        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.lock()
     }
 }
 
@@ -202,6 +218,12 @@ impl<K: Ord + Clone> State<K> {
         }
     }
 
+    /// The earliest instant that a key waits for, if no waiting `pop` looks again by then.
+    fn unwatched(&self) -> Option<Instant> {
+        let first = self.waiting.first().map(|(at, _)| *at);
+        first.filter(|at| self.alarm.is_none_or(|alarm| *at < alarm))
+    }
+
     /// Moves the keys whose instant has come to the end of the ready ones.
     fn wake(&mut self, now: Instant) {
         while self.waiting.first().is_some_and(|(at, _)| *at <= now) {
@@ -226,6 +248,33 @@ impl<K: Ord + Clone> State<K> {
             Some(due) => self.line_up(key.clone(), due),
             None => false,
         }
+    }
+}
+
+impl<K: Ord> Alarm<'_, K> {
+    /// Its owner looks again.
+    fn end(mut self) {
+        self.is_over = true;
+    }
+}
+
+impl<K: Ord> Drop for Alarm<'_, K> {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        if state.alarm == Some(self.at) {
+            state.alarm = None;
+        }
+        drop(state);
+        if !self.is_over {
+            self.shared.changed.notify_one();
+        }
+    }
+}
+
+impl<K: Ord> Shared<K> {
+    fn lock(&self) -> MutexGuard<'_, State<K>> {
+        // No code that can panic runs under the lock, so a poisoned one still holds a whole state.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,6 +1,10 @@
 //! Keys that are added, wait, are worked on and forgotten.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Wake};
+
 use futures::FutureExt as _;
+use futures::future::{BoxFuture, select_all};
 
 use super::*;
 
@@ -178,4 +182,58 @@ async fn a_cancelled_pop_loses_nothing() {
     assert!(cancelled.is_err());
     queue.add(1);
     assert_eq!(sleeper.await.expect("no panic"), Some(1));
+}
+
+/// Counts how often it is woken.
+#[derive(Default)]
+struct Bell(AtomicUsize);
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// `pop`s that wait, and the bell of each.
+fn waiting(queue: &WorkQueue<u32>, count: usize) -> Vec<(BoxFuture<'_, Option<Item<u32>>>, Arc<Bell>)> {
+    let mut all: Vec<_> = (0..count).map(|_| (queue.pop().boxed(), Arc::new(Bell::default()))).collect();
+    for (pop, bell) in &mut all {
+        assert!(pop.as_mut().poll(&mut Context::from_waker(&bell.clone().into())).is_pending());
+    }
+    all
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_comes_due_wakes_one_of_those_who_wait() {
+    let queue = WorkQueue::new();
+    queue.add_after(1, SECOND);
+    let all = waiting(&queue, 10);
+    tokio::time::sleep(2 * SECOND).await;
+    let woken: usize = all.iter().map(|(_, bell)| bell.0.load(Ordering::Relaxed)).sum();
+    assert_eq!(woken, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_the_timer_and_goes_leaves_it_to_another() {
+    let queue = WorkQueue::new();
+    queue.add_after(1, SECOND);
+    let mut all = waiting(&queue, 2);
+    drop(all.remove(0));
+    let start = Instant::now();
+    assert_eq!(*all.remove(0).0.await.expect("open"), 1);
+    assert_eq!(start.elapsed(), SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_earlier_key_is_not_kept_waiting_by_the_timer_of_a_later_one() {
+    let queue = WorkQueue::new();
+    queue.add_after(1, 5 * SECOND);
+    let all = waiting(&queue, 2);
+    queue.add_after(2, SECOND);
+    let start = Instant::now();
+    let pops: Vec<_> = all.into_iter().map(|(pop, _)| pop).collect();
+    let (first, _, rest) = select_all(pops).await;
+    assert_eq!((*first.expect("open"), start.elapsed()), (2, SECOND));
+    let (second, _, _) = select_all(rest).await;
+    assert_eq!((*second.expect("open"), start.elapsed()), (1, 5 * SECOND));
 }
