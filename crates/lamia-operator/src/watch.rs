@@ -71,7 +71,10 @@ pub(crate) async fn follow<K>(
             match event {
                 None => break,
                 Some(Ok(event)) => {
-                    missing = None;
+                    // A list is only about to begin: it may still be that there is no such kind.
+                    if !matches!(event, Event::Init) {
+                        missing = None;
+                    }
                     dispatch(event, &mut listed, &mut sink);
                 }
                 Some(Err(error)) if is_missing_kind(&error) => {
@@ -148,5 +151,53 @@ fn is_missing_kind(error: &watcher::Error) -> bool {
             matches!(error, kube::Error::Api(status) if status.code == 404)
         }
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use http::{Request, Response, StatusCode};
+    use k8s_openapi::api::core::v1::ConfigMap;
+    use kube::Client;
+    use kube::client::Body;
+    use serde_json::json;
+    use tower::service_fn;
+
+    use super::*;
+
+    /// An API server that knows no kind, and how often it was asked.
+    fn without_kinds() -> (Client, Arc<AtomicUsize>) {
+        let asked: Arc<AtomicUsize> = Arc::default();
+        let counted = asked.clone();
+        let service = service_fn(move |_: Request<Body>| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            let status =
+                json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "code": 404});
+            let body = Body::from(status.to_string().into_bytes());
+            let answer = Response::builder().status(StatusCode::NOT_FOUND).body(body).expect("an answer");
+            std::future::ready(Ok::<_, Infallible>(answer))
+        });
+        (Client::new(service, "default"), asked)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_kind_that_is_missing_is_told_once_and_looked_for_less_and_less() {
+        let (client, asked) = without_kinds();
+        let (stop, told) = (CancellationToken::new(), Arc::new(AtomicUsize::new(0)));
+        let (counted, maps) = (told.clone(), Api::<ConfigMap>::all(client));
+        let config = watcher::Config::default();
+        let following = tokio::spawn(follow(maps, config, "ConfigMap", stop.clone(), move |change| {
+            assert!(matches!(change, Change::KindMissing), "{change:?}");
+            counted.fetch_add(1, Ordering::Relaxed);
+        }));
+        tokio::time::sleep(Duration::from_secs(3_600)).await;
+        stop.cancel();
+        following.await.expect("it ends");
+        // After 30, 60, 120 and 240 s, then every 300 s.
+        assert_eq!((told.load(Ordering::Relaxed), asked.load(Ordering::Relaxed)), (1, 15));
     }
 }
