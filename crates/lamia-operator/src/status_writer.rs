@@ -23,6 +23,7 @@
 //! Failed writes are repeated with backoff by timers; no worker sleeps. A refused one is logged once and not repeated
 //! before the status changes.
 
+mod fingerprint;
 mod ledger;
 mod sink;
 
@@ -46,7 +47,8 @@ use crate::lease::Leadership;
 use crate::metrics::Metrics;
 use crate::queue::WorkQueue;
 use crate::world::cluster::key_of;
-use ledger::{Ledger, Outcome, Turn, fingerprint};
+use fingerprint::fingerprint;
+use ledger::{Ledger, Outcome, Turn};
 use sink::{ApiSink, SinkError, StatusSink};
 
 /// Patches that are under way at once.
@@ -123,17 +125,11 @@ where
 
     /// The whole status that the object should have.
     pub fn submit(&self, key: &ObjectKey, status: &K::Status, urgency: Urgency) {
-        let status = match serde_json::to_value(status) {
-            Ok(status) => status,
-            Err(error) => {
-                tracing::error!(%key, %error, "a status that is no JSON");
-                return;
-            }
-        };
         let due = self.shared.ledger().submit(key, status, urgency, Instant::now());
         match due {
-            Some(due) => self.shared.queue.add_at(key.clone(), due),
-            None => self.shared.settled.notify_waiters(),
+            Ok(Some(due)) => self.shared.queue.add_at(key.clone(), due),
+            Ok(None) => self.shared.settled.notify_waiters(),
+            Err(error) => tracing::error!(%key, %error, "a status that is no JSON"),
         }
     }
 
@@ -253,8 +249,7 @@ where
 
 /// The fingerprint of an object's status, read through our own type.
 fn seen<K: HasStatus<Status: Serialize>>(object: &K) -> u64 {
-    let status = object.status().map(serde_json::to_value).and_then(Result::ok);
-    fingerprint(&status.unwrap_or_default())
+    fingerprint(&object.status())
 }
 
 #[cfg(test)]

@@ -100,7 +100,8 @@ impl Bench {
             Some(stored) => Change::Applied(serde_json::from_value(stored).expect("a Zone")),
             None => Change::Deleted(zone("example.org", json!({}))),
         };
-        watches::zones(&self.controller.world, &self.wake, self.clock.now(), change);
+        let status = &self.controller.status;
+        watches::zones(&self.controller.world, &self.wake, self.clock.now(), |object| status.observed(object), change);
         self.controller.clone().reconcile("example.org".to_owned()).await;
     }
 
