@@ -57,6 +57,8 @@ pub(super) struct Book {
     refresh: Duration,
     /// Something other than a demand calls for a plan.
     replan: bool,
+    /// The zone is not as it was planned with last.
+    unplanned: bool,
     trouble: Option<(Trouble, Instant)>,
     failures: u32,
     quarantine: Vec<Quarantined>,
@@ -107,6 +109,7 @@ impl Book {
             snapshot: None,
             refresh,
             replan: false,
+            unplanned: false,
             trouble: None,
             failures: 0,
             quarantine: Vec::new(),
@@ -218,14 +221,24 @@ impl Book {
             return Some(*until);
         }
         let Some(snapshot) = &self.snapshot else { return Some(now.instant) };
+        [self.next_plan(now), Some(snapshot.read + self.refresh)].into_iter().flatten().min()
+    }
+
+    /// When to plan, though the zone is as it was read last.
+    fn next_plan(&self, now: Moment) -> Option<Instant> {
         let planned = self.outlook.next.map(|at| {
             let wait = at.duration_since(now.time);
             now.instant + Duration::try_from(wait).unwrap_or_default()
         });
         let quarantine = self.quarantine.iter().map(|unit| unit.until).min();
         let replan = self.replan.then_some(now.instant);
-        let turns = [self.pace.due(now.instant), planned, quarantine, replan, Some(snapshot.read + self.refresh)];
-        turns.into_iter().flatten().min()
+        [self.pace.due(now.instant), planned, quarantine, replan].into_iter().flatten().min()
+    }
+
+    /// Whether a plan may be another one than the last. Withdrawals are held by what others did lately, which is not to be seen here.
+    fn must_plan(&self, now: Moment) -> bool {
+        let is_due = || self.next_plan(now).is_some_and(|at| at <= now.instant);
+        self.unplanned || self.trouble.is_some() || self.outlook.summary.held.is_some() || is_due()
     }
 
     /// The binding to read the zone by, if it must be read now; answers must come back with this epoch.
@@ -242,6 +255,7 @@ impl Book {
         }
         match result {
             Ok(records) => {
+                self.unplanned |= self.records() != Some(&records);
                 self.snapshot = Some(Snapshot { records, read: now.instant });
                 if self.failures == 0 {
                     self.trouble = None;
@@ -251,14 +265,17 @@ impl Book {
         }
     }
 
-    /// Plans with what is known now. `None` when nothing may be planned yet.
+    /// Plans with what is known now. `None` when nothing may be planned yet, or nothing has changed since the last plan.
     pub(super) fn plan(&mut self, now: Moment, recent: usize) -> Option<Work> {
+        if !self.must_plan(now) {
+            return None;
+        }
         let binding = self.binding.clone()?;
         let snapshot = self.snapshot.as_ref()?;
         self.memory.recent = recent;
         let mut plan = plan(&self.wanted, &snapshot.records, &self.memory, now.time);
         self.pace.planned();
-        self.replan = false;
+        (self.replan, self.unplanned) = (false, false);
         let mut blocked = self.take_refusals(&plan);
         blocked.extend(self.take_kept());
         let units = self.take_quarantined(std::mem::take(&mut plan.units), &mut blocked, now.instant);
@@ -345,6 +362,7 @@ impl Book {
     /// The provider failed: queued demands say so, and the next turn waits. What is not known for certain is forgotten.
     fn fail(&mut self, error: &ProviderError, now: Moment) {
         self.failures += 1;
+        self.unplanned = true;
         let delay = retry::delay(error, self.failures, &self.wanted.zone);
         let atomic = self.binding.as_ref().is_some_and(|binding| binding.provider.capabilities().atomic_batches);
         let nothing_done = matches!(error.kind, ErrorKind::Throttled | ErrorKind::Unauthorized | ErrorKind::Forbidden);
@@ -457,4 +475,50 @@ fn trouble(error: &ProviderError, now: Moment, delay: Duration) -> Trouble {
     let delay = jiff::SignedDuration::try_from(delay).unwrap_or_default();
     let next_check = now.time.checked_add(delay).unwrap_or(now.time);
     Trouble { kind: error.kind, message: error.hint.clone(), next_check }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use lamia_core::dns::ownership::Identity;
+    use lamia_core::dns::safety::SafetyRules;
+    use lamia_core::record::{RecordType, RecordValue, Rrset, RrsetKey};
+    use lamia_providers::dns::ZoneId;
+    use lamia_providers::dns::memory::Memory;
+
+    use super::*;
+    use crate::zones::REFRESH;
+
+    /// A bound zone in which nothing is wanted, and what is in it.
+    fn bound() -> (Book, ZoneRecords) {
+        let domain = Fqdn::parse("example.org").expect("a name");
+        let provider = Arc::new(Memory::new([]));
+        provider.add_zone(&domain);
+        let identity = Identity::new("demo", "i1").expect("good ids");
+        let wanted = Wanted::nothing(domain.clone(), identity, SafetyRules::default());
+        let mut book = Book::new(wanted, REFRESH, Instant::now());
+        let records = provider.snapshot(&domain);
+        let (id, name_servers, take_over) = (ZoneId("1".to_owned()), Vec::new(), Vec::new());
+        book.bind(ZoneBinding { domain, id, provider, name_servers, mode: Mode::Active, take_over });
+        (book, records)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_zone_that_is_read_as_it_was_is_not_planned_again() {
+        let (mut book, records) = bound();
+        let now = Moment { instant: Instant::now(), time: Timestamp::constant(1_800_000_000, 0) };
+        let mut changed = records.clone();
+        let key = RrsetKey::new(Fqdn::parse("theirs.example.org").expect("a name"), RecordType::A);
+        changed.insert(key, Rrset::new(60, [RecordValue::A([192, 0, 2, 1].into())]));
+        for (read, is_planned) in [(&records, true), (&records, false), (&changed, true), (&changed, false)] {
+            book.have_read(book.epoch, Ok(read.clone()), now);
+            assert_eq!(book.plan(now, 0).is_some(), is_planned);
+        }
+        book.replan();
+        assert!(book.plan(now, 0).is_some());
+        book.fail(&ProviderError::new(ErrorKind::Unavailable, "read", "down"), now);
+        book.have_read(book.epoch, Ok(changed), now);
+        assert!(book.plan(now, 0).is_some(), "after a failure nothing is taken for planned");
+    }
 }
