@@ -216,7 +216,7 @@ pub(crate) fn challenge_name(base: &Fqdn) -> Fqdn {
 /// The public Zone that holds a name. Of two objects for one domain, where hosts have to wait for a person, the one that works goes
 /// on answering challenges: certificates are renewed meanwhile.
 pub(crate) fn zone_of<'w>(world: &'w World, name: &Fqdn) -> Option<&'w ZoneEntry> {
-    match lamia_core::zone::zone_of(name, &world.all_zones(), None) {
+    match lamia_core::zone::zone_of(name, &world.all_zones(name), None) {
         Ok(zone) => world.zones.get(&zone.name),
         Err(NoZone::Ambiguous { domain, .. }) => {
             let is_rival =

@@ -143,21 +143,22 @@ impl World {
         self.issuers.iter().find(|(_, spec)| spec.default).map(|(name, _)| name.as_str())
     }
 
-    /// The active Zone objects for hosts, as the core chooses among them.
-    pub(crate) fn known_zones(&self) -> Vec<KnownZone> {
-        self.zones_of(|zone| zone.spec.purpose == ZonePurpose::Hosts)
+    /// The active Zone objects for hosts that hold a name, as the core chooses among them.
+    pub(crate) fn zones_for_hosts(&self, held: &Fqdn) -> Vec<KnownZone> {
+        self.zones_of(held, |zone| zone.spec.purpose == ZonePurpose::Hosts)
     }
 
     /// The same, and those for challenges alone.
-    pub(crate) fn all_zones(&self) -> Vec<KnownZone> {
-        self.zones_of(|_| true)
+    pub(crate) fn all_zones(&self, held: &Fqdn) -> Vec<KnownZone> {
+        self.zones_of(held, |_| true)
     }
 
-    fn zones_of(&self, wanted: impl Fn(&ZoneEntry) -> bool) -> Vec<KnownZone> {
+    fn zones_of(&self, held: &Fqdn, wanted: impl Fn(&ZoneEntry) -> bool) -> Vec<KnownZone> {
         let active = self.zones.iter().filter(|(_, zone)| zone.is_active() && wanted(zone));
         active
             .filter_map(|(name, zone)| {
-                Some(KnownZone { name: name.clone(), domain: zone.domain.clone()?, public: zone.is_public() })
+                let domain = zone.domain.as_ref().filter(|domain| held.is_at_or_under(domain))?;
+                Some(KnownZone { name: name.clone(), domain: domain.clone(), public: zone.is_public() })
             })
             .collect()
     }

@@ -37,7 +37,7 @@ pub(crate) enum Home {
 /// # Errors
 /// Why there is none: for `ZoneReady`.
 pub(crate) fn home(world: &World, host: &Fqdn, named: Option<&str>) -> Result<Home, Because<ZoneReason>> {
-    let known = world.known_zones();
+    let known = world.zones_for_hosts(host);
     if named.is_some() {
         let zone = zone_of(host, &known, named).map_err(|missing| no_zone(&missing))?;
         // A certificate needs a zone that a CA can look into.
@@ -61,7 +61,7 @@ fn challenged_in(world: &World, host: &Fqdn, zone: &KnownZone) -> Result<KnownZo
     if zone.public {
         return Ok(zone.clone());
     }
-    zone_of(host, &world.all_zones(), None).cloned()
+    zone_of(host, &world.all_zones(host), None).cloned()
 }
 
 /// The longest zone below `above` that providers already have for the host, of two the default provider's; else one that may
@@ -73,13 +73,14 @@ fn offered(world: &World, host: &Fqdn, above: Option<&Fqdn>) -> Result<Option<Ne
             Some(FoundProvider::Ready { zones, .. }) => zones.as_slice(),
             Some(FoundProvider::Broken(_)) | None => &[],
         };
-        let usable = zones
-            .iter()
-            .filter(|zone| zone.public && provider.may_use(&zone.domain) && !is_for_challenges(world, &zone.domain));
+        // By what costs least first: accounts have thousands of zones.
+        let holding = zones.iter().filter(move |zone| host.is_at_or_under(&zone.domain) && is_nearer(&zone.domain));
+        let usable = holding.filter(move |zone| {
+            zone.public && provider.may_use(&zone.domain) && !is_for_challenges(world, &zone.domain)
+        });
         usable.map(move |zone| NewZone { domain: zone.domain.clone(), provider: name.clone() })
     });
-    let holding = at_providers.filter(|zone| host.is_at_or_under(&zone.domain) && is_nearer(&zone.domain));
-    match longest(holding.collect()).as_slice() {
+    match longest(at_providers.collect()).as_slice() {
         [] => {}
         [one] => return Ok(Some(one.clone())),
         several => return of_the_default(world, host, several).map(Some),
