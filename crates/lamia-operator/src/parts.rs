@@ -7,7 +7,7 @@ use std::time::Duration;
 use lamia_core::dns::ownership::Identity;
 use lamia_core::dns::safety::SafetyRules;
 use lamia_core::host::ObjectKey;
-use tokio::sync::{Notify, Semaphore, mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 use crate::caa::CaaByLookup;
 use crate::certificates::Certificates;
@@ -32,8 +32,6 @@ use crate::watches::{self, Wake};
 use crate::world::{Listing, SharedWorld, World};
 use crate::zones::{Propagation, ZoneEvent, ZoneWorkers, ZoneWorkersConfig};
 
-/// Looks at sites that are under way at once.
-const PROBES: usize = 32;
 /// How long the last statuses may take when the process stops.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
@@ -128,7 +126,7 @@ impl Parts {
             deliverer: Deliverer { client: client.clone(), namespace: config.namespace.clone() },
             probe_mode: config.probe,
             prober: sites,
-            probes: Arc::new(Semaphore::new(PROBES)),
+            looks: WorkQueue::new(),
             status: StatusWriter::start(status.0, status.1, status.2),
             events,
             clock,
@@ -232,6 +230,7 @@ impl Parts {
         self.wake.providers.close();
         self.issuers.queue.close();
         self.hosts.orphans.close();
+        self.hosts.looks.close();
         self.certificates.stop();
     }
 }

@@ -42,6 +42,8 @@ use crate::zones::ZoneEvent;
 const HOST_WORKERS: usize = 16;
 /// Zones that are worked on at once.
 const ZONE_WORKERS: usize = 4;
+/// Looks at sites that are under way at once.
+const LOOKS: usize = 32;
 /// ACMEIssuers that are worked on at once.
 const ISSUER_WORKERS: usize = 2;
 /// DNSProviders that are worked on at once.
@@ -226,10 +228,7 @@ fn start_watches(term: &mut Term, config: &Config, client: &Client, parts: &Part
     });
     let (world, wake, zones) = (parts.world.clone(), parts.wake.clone(), parts.zones.clone());
     term.follow(Api::<Zone>::all(client.clone()), every(), "Zone", move |change| {
-        if let Change::Applied(object) = &change {
-            zones.status.observed(object);
-        }
-        watches::zones(&world, &wake, zones.clock.now(), change);
+        watches::zones(&world, &wake, zones.clock.now(), |object| zones.status.observed(object), change);
     });
     let (world, wake, providers) = (parts.world.clone(), parts.wake.clone(), parts.providers.clone());
     term.follow(Api::<DNSProvider>::all(client.clone()), every(), "DNSProvider", move |change| {
@@ -298,13 +297,14 @@ fn start_controllers(
     metrics: &Metrics,
     mut events: mpsc::UnboundedReceiver<ZoneEvent>,
 ) {
-    let hosts = parts.hosts.clone();
-    let after = parts.clone();
+    // Of what is large, turns share one copy.
+    let all = Arc::new(parts.clone());
+    let shared = all.clone();
     term.spawn(work("host", metrics.clone(), parts.wake.hosts.clone(), HOST_WORKERS, move |key| {
-        let (hosts, after) = (hosts.clone(), after.clone());
+        let parts = shared.clone();
         async move {
-            if hosts.reconcile(key.clone()).await {
-                after.had_turn(&key);
+            if parts.hosts.reconcile(&key).await {
+                parts.had_turn(&key);
             }
         }
     }));
@@ -312,9 +312,14 @@ fn start_controllers(
     term.spawn(work("orphan", metrics.clone(), parts.hosts.orphans.clone(), 1, move |key| {
         orphans.clone().look_at_orphan(key)
     }));
-    let zones = parts.zones.clone();
+    let shared = all.clone();
+    term.spawn(work("look", metrics.clone(), parts.hosts.looks.clone(), LOOKS, move |key| {
+        let parts = shared.clone();
+        async move { parts.hosts.look(&key).await }
+    }));
     term.spawn(work("zone", metrics.clone(), parts.wake.zones.clone(), ZONE_WORKERS, move |name| {
-        zones.clone().reconcile(name)
+        let parts = all.clone();
+        async move { parts.zones.reconcile(name).await }
     }));
     let providers = parts.providers.clone();
     term.spawn(work("provider", metrics.clone(), parts.wake.providers.clone(), PROVIDER_WORKERS, move |name| {

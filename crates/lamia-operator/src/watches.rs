@@ -98,8 +98,14 @@ fn gone(world: &SharedWorld, wake: &Wake, controller: &HostController, key: &Obj
     }
 }
 
-/// Zones.
-pub(crate) fn zones(world: &SharedWorld, wake: &Wake, now: Timestamp, change: Change<Zone>) {
+/// Zones. `observed` is told what is there once the world knows it: see `ZoneController::is_told`.
+pub(crate) fn zones(
+    world: &SharedWorld,
+    wake: &Wake,
+    now: Timestamp,
+    observed: impl FnOnce(&Zone),
+    change: Change<Zone>,
+) {
     let mut world = world.lock();
     match change {
         Change::Applied(object) => {
@@ -117,6 +123,7 @@ pub(crate) fn zones(world: &SharedWorld, wake: &Wake, now: Timestamp, change: Ch
             }
             world.zones.insert(name.clone(), entry);
             world.zones_seen_off.remove(&name);
+            observed(&object);
             if is_news {
                 wake.zones_below(&world, &name);
                 wake.zones.add(name);

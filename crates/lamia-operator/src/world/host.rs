@@ -1,5 +1,6 @@
 //! A SecuredHost: its validated spec, its last status, and what its controller found out.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -55,6 +56,10 @@ pub(crate) struct ProbeState {
     pub outcome: Option<ProbeOutcome>,
     /// Looks in a row that did not see it.
     pub misses: u32,
+    /// Looks in a row that were no news.
+    pub quiet: u32,
+    /// Where to look; `None` while there is nothing to be seen.
+    pub targets: Option<Arc<[SocketAddr]>>,
     /// Whether a look is under way.
     pub running: bool,
     /// When to look again.

@@ -21,7 +21,6 @@ use lamia_providers::probe::ProbeOutcome;
 use crate::controllers::zone::adopt::{Home, home};
 use crate::world::World;
 use crate::world::cluster::OwnedObject;
-use crate::world::host::ProbeState;
 use crate::world::zone::ZoneEntry;
 
 /// One host and the world around it.
@@ -46,7 +45,8 @@ pub(crate) struct HostInput {
     pub(crate) istio_missing: bool,
     pub(crate) gateway: Option<OwnedObject>,
     pub(crate) route: Option<OwnedObject>,
-    pub(crate) probe: ProbeState,
+    /// Whether the last look at the site saw the certificate.
+    pub(crate) is_seen: bool,
     /// Whether all first lists are complete: before, absence means nothing.
     pub(crate) complete: bool,
 }
@@ -54,7 +54,7 @@ pub(crate) struct HostInput {
 impl HostInput {
     /// Whether the gateway serves the certificate, or did when its status was last written.
     pub(crate) fn has_served(&self) -> bool {
-        self.probe.outcome == Some(ProbeOutcome::Served)
+        self.is_seen
             || self.status.conditions.iter().any(|condition| condition.type_ == SERVING && condition.status == "True")
     }
 }
@@ -79,7 +79,7 @@ pub(crate) fn fetch(world: &World, key: &ObjectKey, gateway_namespaces: &BTreeSe
         istio_missing: world.istio_missing,
         gateway: world.gateways.get(key).map(|gateway| gateway.object.clone()),
         route: world.routes.get(key).cloned(),
-        probe: entry.probe.clone(),
+        is_seen: entry.probe.outcome == Some(ProbeOutcome::Served),
         complete: world.complete(),
     };
     if let Some(demand) = &entry.kept {

@@ -6,7 +6,7 @@
 //! | `lamia_core::host` | validate, grants, claims, plan, status: pure |
 //! | `admission` | grants and claims, with the world's index |
 //! | `apply` | the plan's execution, with `deliver` (Secret) and `objects` (Gateway, VirtualService) |
-//! | `probe` | the look at the site, beside the turns |
+//! | `probe` | the looks at the site, beside the turns |
 //! | `report` | from what was observed to the status, and when to look again |
 //! | `orphans` | delivered Secrets whose host is gone |
 
@@ -30,7 +30,6 @@ use lamia_core::host::plan::{Admission, HostPlan, HostWorld, plan};
 use lamia_core::host::reason::{Because, ZoneReason};
 use lamia_core::host::validate::ValidatedHost;
 use lamia_providers::probe::Prober;
-use tokio::sync::Semaphore;
 
 pub(crate) use self::apply::certificate_name;
 pub(crate) use self::deliver::{Deliverer, Delivery, ROLE_DELIVERED};
@@ -63,7 +62,8 @@ pub(crate) struct HostController {
     pub(crate) deliverer: Deliverer,
     pub(crate) prober: Arc<dyn Prober>,
     pub(crate) probe_mode: ProbeMode,
-    pub(crate) probes: Arc<Semaphore>,
+    /// Sites, for when they are to be looked at.
+    pub(crate) looks: WorkQueue<ObjectKey>,
     pub(crate) status: StatusWriter<SecuredHost>,
     pub(crate) events: EventRecorder,
     pub(crate) clock: Arc<dyn Clock>,
@@ -72,8 +72,12 @@ pub(crate) struct HostController {
 
 impl HostController {
     /// One turn for one host. Whether all first lists were there: only then the turn has said all that the host wants.
-    pub(crate) async fn reconcile(self, key: ObjectKey) -> bool {
-        let Some(mut input) = self.look_up(&key) else { return false };
+    pub(crate) async fn reconcile(&self, key: &ObjectKey) -> bool {
+        let Some(mut input) = self.look_up(key) else { return false };
+        if !input.complete && input.status.observed_generation == Some(input.generation) {
+            // Nothing may be changed yet, and all that could be told is told.
+            return false;
+        }
         match input.validated.clone() {
             Err(rejection) => {
                 self.on_behalf(&input, || self.apply_records(&input, input.kept.clone()));
@@ -85,7 +89,7 @@ impl HostController {
                 let plan = planned(&self.cluster, &input, &host);
                 self.on_behalf(&input, || self.apply_records(&input, plan.demand(&host)));
                 let name = self.apply_certificate(&input, &plan);
-                self.note(&key, &input, name.as_deref());
+                self.note(key, &input, name.as_deref());
                 let certificate = name.as_deref().and_then(|name| self.certificates.state(name));
                 let current = certificate.as_ref().and_then(|state| state.current.as_ref());
                 let in_hand = name.as_deref().zip(current.map(|current| current.sha256.as_str()));

@@ -1,7 +1,10 @@
-//! Looking at the site as its visitors do: which certificate does the gateway serve for this name? Never part of a turn:
-//! a look runs beside, its outcome goes into the world and wakes the host.
+//! Looking at the site as its visitors do: which certificate does the gateway serve for this name? Never part of a turn: a turn says
+//! where and for what to look, looks run beside, from a queue of their own, and one that sees news wakes the host.
+//!
+//! A site that is served is looked at hourly, for as long as nothing else happens: such a look costs no turn, no plan and no request.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -28,6 +31,8 @@ const RETRY_FIRST: Duration = Duration::from_millis(50);
 const PATIENCE: u32 = 7;
 /// So many looks in a row may see the valid certificate before this one, before a renewal counts as stuck. Some 4 min.
 const RENEWAL_PATIENCE: u32 = 13;
+/// So many looks in a row may find the same without a turn of the host.
+const QUIET_LOOKS: u32 = 24;
 /// The longest wait between looks.
 const RETRY_MOST: Duration = Duration::from_secs(60);
 
@@ -46,8 +51,15 @@ fn targets(mode: ProbeMode, address: &GatewayAddress, port: u16) -> Vec<SocketAd
     }
 }
 
+/// A look that is under way.
+struct Visit {
+    host: HostName,
+    certificate: String,
+    targets: Arc<[SocketAddr]>,
+}
+
 impl HostController {
-    /// Looks at the site if the gateway should serve it by now.
+    /// Has the site looked at from now on if the gateway should serve it by now, and no more if not.
     pub(super) fn look_at_site(
         &self,
         input: &HostInput,
@@ -55,12 +67,21 @@ impl HostController {
         gateway: &Because<GatewayReason>,
         certificate: Option<(&str, &str)>,
     ) {
-        let (Some(address), Some((_, sha256))) = (&input.address, certificate) else { return };
-        if gateway.reason == GatewayReason::Delivered {
-            let targets = targets(self.probe_mode, address, host.port);
-            if !targets.is_empty() && self.begin(&input.key, sha256, &input.status) {
-                self.probe(&input.key, &host.host, sha256, targets);
+        let expected = match (&input.address, certificate) {
+            (Some(address), Some((_, sha256))) if gateway.reason == GatewayReason::Delivered => {
+                let targets = targets(self.probe_mode, address, host.port);
+                (!targets.is_empty()).then_some((sha256, targets))
             }
+            _ => None,
+        };
+        let mut world = self.world.lock();
+        let Some(entry) = world.hosts.get_mut(&input.key) else { return };
+        match expected {
+            Some((sha256, targets)) => {
+                entry.probe.expect(sha256, &targets, &input.status);
+                self.line_up(&input.key, &entry.probe);
+            }
+            None => entry.probe.targets = None,
         }
     }
 
@@ -71,50 +92,85 @@ impl HostController {
         fact(probe, held_nothing_back(&input.status), self.clock.now())
     }
 
-    /// Starts a look.
-    fn probe(&self, key: &ObjectKey, host: &HostName, certificate: &str, targets: Vec<SocketAddr>) {
-        let (controller, key, host, certificate) = (self.clone(), key.clone(), host.clone(), certificate.to_owned());
-        tokio::spawn(async move {
-            let Ok(_place) = controller.probes.acquire().await else { return };
-            let target = ProbeTarget { host: &host, addresses: &targets, certificate: &certificate };
-            let outcome = controller.prober.look(target).await;
-            controller.saw(&key, &certificate, outcome);
-        });
+    /// Takes a look that is due.
+    pub(crate) async fn look(&self, key: &ObjectKey) {
+        let Some(Visit { host, certificate, targets }) = self.set_out(key) else { return };
+        let target = ProbeTarget { host: &host, addresses: &targets, certificate: &certificate };
+        let outcome = self.prober.look(target).await;
+        self.saw(key, &certificate, outcome);
     }
 
-    /// Whether a look is due; notes that it is under way.
-    fn begin(&self, key: &ObjectKey, certificate: &str, status: &SecuredHostStatus) -> bool {
+    /// The look that is due, if one is; notes that it is under way.
+    fn set_out(&self, key: &ObjectKey) -> Option<Visit> {
         let now = self.clock.now();
         let mut world = self.world.lock();
-        let Some(entry) = world.hosts.get_mut(key) else { return false };
+        let entry = world.hosts.get_mut(key)?;
+        if entry.probe.next.is_some_and(|next| now < next) {
+            self.line_up(key, &entry.probe);
+            return None;
+        }
+        let host = entry.validated.as_ref().ok()?.host.clone();
         let probe = &mut entry.probe;
-        if probe.certificate.as_deref() != Some(certificate) {
-            // Before its first look at the new certificate the status still tells of the one before.
-            probe.earlier = status.certificate.as_ref().and_then(earlier).filter(|it| it.certificate != certificate);
-            probe.certificate = Some(certificate.to_owned());
-            (probe.outcome, probe.misses, probe.next) = (None, 0, None);
-        }
-        let due = !probe.running && probe.next.is_none_or(|next| next <= now);
-        if due {
-            (probe.running, probe.next) = (true, None);
-        }
-        due
+        let visit = Visit { host, certificate: probe.certificate.clone()?, targets: probe.targets.clone()? };
+        (probe.running, probe.next) = (true, None);
+        Some(visit)
     }
 
     fn saw(&self, key: &ObjectKey, certificate: &str, outcome: ProbeOutcome) {
         let now = self.clock.now();
-        let mut world = self.world.lock();
-        let Some(entry) = world.hosts.get_mut(key) else { return };
-        let probe = &mut entry.probe;
-        probe.running = false;
-        if probe.certificate.as_deref() == Some(certificate) {
-            let served = outcome == ProbeOutcome::Served;
-            probe.misses = if served { 0 } else { probe.misses.saturating_add(1) };
-            probe.next = Some(next_look(now, served, probe.misses));
-            probe.outcome = Some(outcome);
+        let is_news = {
+            let mut world = self.world.lock();
+            let Some(entry) = world.hosts.get_mut(key) else { return };
+            let is_news = entry.probe.saw(certificate, outcome, now);
+            self.line_up(key, &entry.probe);
+            is_news
+        };
+        if is_news {
+            self.queue.add(key.clone());
         }
-        drop(world);
-        self.queue.add(key.clone());
+    }
+
+    /// Puts the next look into the queue, if there is to be one.
+    fn line_up(&self, key: &ObjectKey, probe: &ProbeState) {
+        if probe.running || probe.targets.is_none() {
+            return;
+        }
+        match probe.next {
+            None => self.looks.add(key.clone()),
+            Some(next) => {
+                self.looks.add_after(key.clone(), next.duration_since(self.clock.now()).try_into().unwrap_or_default());
+            }
+        }
+    }
+}
+
+impl ProbeState {
+    /// From now on this certificate is looked for, there.
+    fn expect(&mut self, certificate: &str, targets: &[SocketAddr], status: &SecuredHostStatus) {
+        if self.certificate.as_deref() != Some(certificate) {
+            // Before its first look at the new certificate the status still tells of the one before.
+            self.earlier = status.certificate.as_ref().and_then(earlier).filter(|it| it.certificate != certificate);
+            self.certificate = Some(certificate.to_owned());
+            (self.outcome, self.misses, self.next) = (None, 0, None);
+        }
+        if self.targets.as_deref() != Some(targets) {
+            self.targets = Some(targets.into());
+        }
+    }
+
+    /// Takes in what a look saw; says whether the host needs a turn for it. A certificate that is still served is no news, but once a day:
+    /// should any other news ever be lost, the turn finds it.
+    fn saw(&mut self, certificate: &str, outcome: ProbeOutcome, now: Timestamp) -> bool {
+        self.running = false;
+        if self.certificate.as_deref() != Some(certificate) {
+            return false;
+        }
+        let served = outcome == ProbeOutcome::Served;
+        self.misses = if served { 0 } else { self.misses.saturating_add(1) };
+        self.next = Some(next_look(now, served, self.misses));
+        self.quiet = if served && self.outcome.as_ref() == Some(&outcome) { (self.quiet + 1) % QUIET_LOOKS } else { 0 };
+        self.outcome = Some(outcome);
+        self.quiet == 0
     }
 }
 

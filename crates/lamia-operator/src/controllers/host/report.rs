@@ -150,17 +150,14 @@ impl HostController {
         }
     }
 
-    /// What nobody else wakes this host for: a write that failed, a probe that is due. Not the certificate's next look: that
-    /// one's own controller takes it, and wakes the host with what it sees.
+    /// What nobody else wakes this host for: a write that failed. Not the next look at the site or at the certificate: those have
+    /// queues of their own, and wake the host with what they see.
     fn look_again(&self, input: &HostInput, now: Timestamp, gateway: Option<GatewayReason>) {
         let outcome = if gateway == Some(GatewayReason::Applying) {
             Outcome::Temporary { attempt: self.failed_turn(&input.key, true), retry_after: None }
         } else {
             self.failed_turn(&input.key, false);
-            // Nobody looks at what was not delivered, so an instant that has passed would come up again and again.
-            let delivered = gateway == Some(GatewayReason::Delivered);
-            let probe = || self.world.lock().hosts.get(&input.key).and_then(|entry| entry.probe.next);
-            Outcome::Settled { until: delivered.then(probe).flatten() }
+            Outcome::Settled { until: None }
         };
         let seed = u64::from_ne_bytes(std::array::from_fn(|at| input.uid.as_bytes().get(at).copied().unwrap_or(0)));
         if let Some(at) = requeue(outcome, now, seed) {

@@ -111,7 +111,7 @@ impl Schedule {
 
 impl ZoneController {
     /// One turn for one Zone.
-    pub(crate) async fn reconcile(self, name: String) {
+    pub(crate) async fn reconcile(&self, name: String) {
         let Some(subject) = judge::subject(&self.world.lock(), &name) else { return self.forget(&name) };
         if subject.entry.deleting {
             return self.finish(&name, &subject).await;

@@ -22,7 +22,7 @@ fn unreachable() -> ProbeOutcome {
 fn renewal(outcome: Option<ProbeOutcome>, misses: u32) -> ProbeState {
     let not_after = NOW + SignedDuration::from_hours(1);
     let earlier = Some(EarlierCertificate { certificate: "old".to_owned(), not_after });
-    ProbeState { certificate: Some("new".to_owned()), earlier, outcome, misses, running: false, next: None }
+    ProbeState { certificate: Some("new".to_owned()), earlier, outcome, misses, ..ProbeState::default() }
 }
 
 /// The condition's reason after a look; `None` where it stays as it was.
@@ -84,4 +84,18 @@ fn the_certificate_before_is_read_from_the_status() {
     assert_eq!(found, Some(EarlierCertificate { certificate: "ab".to_owned(), not_after: NOW }));
     assert_eq!(read(json!({"sha256": "ab", "notAfter": "tomorrow"})), None);
     assert_eq!(read(json!({"notAfter": "2027-01-15T08:00:00Z"})), None);
+}
+
+#[test]
+fn a_certificate_that_is_still_served_is_news_once_a_day() {
+    let mut probe = renewal(None, 0);
+    let looks = 2 * QUIET_LOOKS;
+    let news = (0..looks).filter(|_| probe.saw("new", ProbeOutcome::Served, NOW)).count();
+    assert_eq!((news, probe.next), (2, Some(NOW + RECHECK)));
+    for outcome in [unreachable(), unreachable(), ProbeOutcome::Served] {
+        assert!(probe.saw("new", outcome.clone(), NOW), "{outcome:?}");
+    }
+    assert!(!probe.saw("new", ProbeOutcome::Served, NOW));
+    assert!(!probe.saw("old", unreachable(), NOW), "what was looked for before says nothing of this one");
+    assert_eq!((probe.misses, probe.outcome), (0, Some(ProbeOutcome::Served)));
 }
