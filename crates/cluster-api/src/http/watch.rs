@@ -121,7 +121,7 @@ impl Watch {
             if !lines.is_empty() {
                 return Some((lines.into(), self));
             }
-            let bookmark = self.next_bookmark.min(self.deadline);
+            let bookmark = if self.options.bookmarks { self.next_bookmark.min(self.deadline) } else { self.deadline };
             tokio::select! {
                 biased;
                 () = self.watcher.woken() => {}

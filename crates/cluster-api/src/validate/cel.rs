@@ -164,13 +164,17 @@ impl Walk<'_> {
     }
 
     fn rules(&mut self, value: &Value, rules: &[Rule], place: &Place<'_>) {
+        let ratcheted = place.same_above || place.old.is_same(value);
+        let counts = |rule: &&Rule| rule.uses_old || !ratcheted || rule.program.is_err();
+        if !rules.iter().any(|rule| counts(&rule)) {
+            return;
+        }
         let mut context = self.functions.new_inner_scope();
         context.add_variable_from_value("self", convert::value(value, place.node, self.functions));
         let old = place.old.value().filter(|it| !it.is_null());
         let old = if rules.iter().any(|it| it.uses_old) { old } else { None };
         let old = old.map(|it| convert::value(it, place.node, self.functions));
-        let ratcheted = place.same_above || place.old.is_same(value);
-        for rule in rules {
+        for rule in rules.iter().filter(counts) {
             if rule.uses_old && old.is_none() && !rule.optional_old {
                 continue;
             }
@@ -182,11 +186,7 @@ impl Walk<'_> {
                 };
                 context.add_variable_from_value("oldSelf", given);
             }
-            if let Some(cause) = rule.ask(value, &context, place)
-                && (rule.uses_old || !ratcheted || rule.program.is_err())
-            {
-                self.wrong.push(cause);
-            }
+            self.wrong.extend(rule.ask(value, &context, place));
         }
     }
 }
