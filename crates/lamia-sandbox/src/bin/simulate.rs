@@ -5,6 +5,10 @@ use std::time::Instant;
 use anyhow::Context as _;
 use lamia_sandbox::simulation::{Outcome, Scale, play, shrink};
 
+/// As in the operator's own binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> anyhow::Result<()> {
     let number = |name: &str, default: u64| match std::env::var(name) {
         Ok(text) if !text.is_empty() => text.parse().with_context(|| format!("{name} must be a number, not {text:?}")),

@@ -11,9 +11,10 @@ use lamia_core::name::Fqdn;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use super::cast::zone;
 use super::dns::Delegation;
 use super::judge::Judge;
-use super::people::{People, zone};
+use super::people::People;
 use super::script::{Act, Event};
 use super::weather::Part;
 use super::world::{World, config};

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `script` | what will happen: events, drawn before anything begins |
 //! | `life` | plays a script; the operator's lives |
+//! | `cast` | the hosts that there may be |
 //! | `people` | carries out what people do |
 //! | `weather`, `wire` | what goes wrong on the way |
 //! | `ca`, `dns`, `gateway` | the outside |
@@ -18,6 +19,7 @@
 //! Nothing here is random but by the seed. Keys of certificates are, and nothing follows from them.
 
 mod ca;
+mod cast;
 mod chance;
 mod dns;
 mod gateway;

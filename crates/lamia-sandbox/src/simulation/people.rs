@@ -11,13 +11,13 @@ use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, Po
 use kube::core::GroupVersionKind;
 use kube::{Api, Client};
 use lamia_api::meta::MANAGED_BY_VALUE;
-use lamia_core::cert::secret::delivered_name;
 use lamia_core::host::ObjectKey;
 use lamia_core::name::Fqdn;
 use lamia_core::record::{RecordType, RecordValue, Rrset, RrsetKey};
 use lamia_operator::clock::Clock as _;
 use serde_json::{Value, json};
 
+use super::cast::{Host, TEAMS, zone};
 use super::script::{Act, Scale};
 use super::shelf::Item;
 use super::world::World;
@@ -31,8 +31,6 @@ pub(super) const GATEWAY_NAMESPACE: &str = "istio-system";
 const GATEWAY: &str = "istio-ingressgateway";
 /// The cluster id of the operator.
 pub(super) const CLUSTER_ID: &str = "simulated";
-/// Namespaces whose people have hosts.
-const TEAMS: usize = 4;
 /// How long a damage may take to be mended before somebody asks why.
 const MENDING: Duration = Duration::from_secs(2 * 3_600);
 
@@ -53,21 +51,8 @@ struct State {
     squatted: BTreeSet<usize>,
     /// How often the gateway got another address.
     moves: u8,
-}
-
-/// The object of a host.
-pub(super) fn key(host: usize) -> ObjectKey {
-    ObjectKey::new(format!("team-{}", host % TEAMS), format!("h{host}"))
-}
-
-/// The name of a host.
-pub(super) fn name(host: usize, scale: Scale) -> String {
-    format!("h{host}.{}", zone(host % scale.zones))
-}
-
-/// The name of a zone.
-pub(super) fn zone(zone: usize) -> String {
-    format!("z{zone}.test")
+    /// Hosts that something was done to, for whoever judges.
+    touched: BTreeSet<usize>,
 }
 
 fn resource(group: &str, version: &str, kind: &str) -> ApiResource {
@@ -89,9 +74,19 @@ impl People {
         self.state().hosts.clone()
     }
 
-    /// Whether a host's site may be damaged now.
-    pub(super) fn is_damaged(&self, host: usize, now: Timestamp) -> bool {
-        self.state().damaged.get(&host).is_some_and(|until| now < *until)
+    /// The hosts that something was done to since the last call.
+    pub(super) fn take_touched(&self) -> BTreeSet<usize> {
+        std::mem::take(&mut self.state().touched)
+    }
+
+    /// Until when a host's site may be damaged, if it may be now.
+    pub(super) fn damaged_until(&self, host: usize, now: Timestamp) -> Option<Timestamp> {
+        self.state().damaged.get(&host).copied().filter(|until| now < *until)
+    }
+
+    /// Whether a host is there.
+    pub(super) fn is_there(&self, host: usize) -> bool {
+        self.state().hosts.contains_key(&host)
     }
 
     /// Whether somebody else's Secret is at the host's place.
@@ -108,8 +103,8 @@ impl People {
     pub(super) async fn look_for_secrets(&self, world: &World) -> anyhow::Result<()> {
         let squatted = self.state().squatted.clone();
         for host in squatted {
-            let name = delivered(host)?;
-            let data = self.secrets().get_opt(&name).await?.map(|secret| secret.data["data"].clone());
+            let name = &world.cast.host(host).secret;
+            let data = self.secrets().get_opt(name).await?.map(|secret| secret.data["data"].clone());
             if data != Some(theirs()) {
                 world.history.broken(
                     "foreign",
@@ -120,10 +115,8 @@ impl People {
         Ok(())
     }
 
-    /// Puts in place what the platform's people do once.
+    /// Puts in place what the platform's people do once, besides the kinds ([`install_kinds`]).
     pub(super) async fn prepare(&self, world: &World) -> anyhow::Result<()> {
-        definitions::install(&self.client).await?;
-        stage::install_istio(&self.client).await?;
         let namespaces = [NAMESPACE, GATEWAY_NAMESPACE].map(|name| namespace(name, false));
         let teams = (0..TEAMS).map(|team| namespace(&format!("team-{team}"), true));
         let objects = namespaces.into_iter().chain(teams).chain(platform(world.scale));
@@ -138,27 +131,26 @@ impl People {
 
     /// Carries out what concerns people. Returns whether anything came of it.
     pub(super) async fn act(&self, world: &World, act: Act) -> anyhow::Result<Option<()>> {
-        let record = |host| -> anyhow::Result<RrsetKey> {
-            Ok(RrsetKey::new(Fqdn::parse(&name(host, world.scale))?, RecordType::A))
-        };
+        let record = |host| RrsetKey::new(world.cast.host(host).name.fqdn().clone(), RecordType::A);
         let theirs = Rrset::new(600, [RecordValue::A([203, 0, 113, 9].into())]);
         Ok(match act {
             Act::Create(host) => self.create(world, host).await?,
             Act::Change(host) => self.change(world, host).await?,
             Act::Delete(host) => self.delete(world, host).await?,
-            Act::Squat(host) => world.dns.add_foreign(&record(host)?, &theirs),
+            Act::Squat(host) => world.dns.add_foreign(&record(host), &theirs),
             Act::ForeignChallenge(host) => {
-                let key = RrsetKey::new(record(host)?.name.child("_acme-challenge")?, RecordType::Txt);
+                let base = world.cast.host(host).name.challenge_base();
+                let key = RrsetKey::new(base.child("_acme-challenge")?, RecordType::Txt);
                 world.dns.add_foreign(&key, &Rrset::new(60, [RecordValue::txt("somebody else's")]))
             }
-            Act::DamageRecord { host, remove } => world.dns.damage(&record(host)?, (!remove).then_some(theirs)),
+            Act::DamageRecord { host, remove } => world.dns.damage(&record(host), (!remove).then_some(theirs)),
             Act::DamageSecret { host, remove } => self.damage_secret(world, host, remove).await?,
             Act::Revoke(host) => {
-                let served = world.shelf.served(&name(host, world.scale));
+                let served = world.shelf.served(&world.cast.host(host).label);
                 served.and_then(|leaf| world.ca.revoke(&leaf.sha256))
             }
             Act::Readdress => self.readdress().await?,
-            Act::SquatSecret(host) => self.squat_secret(host).await?,
+            Act::SquatSecret(host) => self.squat_secret(world, host).await?,
             Act::Storm { .. }
             | Act::Cut { .. }
             | Act::Restart { .. }
@@ -169,47 +161,49 @@ impl People {
     }
 
     async fn create(&self, world: &World, host: usize) -> anyhow::Result<Option<()>> {
-        let key = key(host);
+        let Host { label, key, .. } = world.cast.host(host);
         if self.state().hosts.contains_key(&host) {
             return Ok(None);
         }
         let object = json!({
             "apiVersion": "lamia.dev/v1alpha1", "kind": "SecuredHost",
             "metadata": {"name": key.name, "namespace": key.namespace},
-            "spec": {"host": name(host, world.scale)},
+            "spec": {"host": label},
         });
         let object: DynamicObject = serde_json::from_value(object)?;
-        self.api(&key).create(&PostParams::default(), &object).await.context("create a host")?;
-        world.shelf.soil(Item::Host(key));
+        self.api(key).create(&PostParams::default(), &object).await.context("create a host")?;
+        world.shelf.soil(Item::Host(key.clone()));
         self.state().hosts.insert(host, world.clock.now());
+        self.state().touched.insert(host);
         Ok(Some(()))
     }
 
     async fn change(&self, world: &World, host: usize) -> anyhow::Result<Option<()>> {
-        let key = key(host);
+        let key = &world.cast.host(host).key;
         if !self.state().hosts.contains_key(&host) {
             return Ok(None);
         }
         let ttl = 60 + world.clock.now().as_second() % 1_000;
         let patch = Patch::Merge(json!({"spec": {"dns": {"ttl": ttl}}}));
-        self.api(&key).patch(&key.name, &PatchParams::default(), &patch).await.context("change a host")?;
-        world.shelf.soil(Item::Host(key));
+        self.api(key).patch(&key.name, &PatchParams::default(), &patch).await.context("change a host")?;
+        world.shelf.soil(Item::Host(key.clone()));
         Ok(Some(()))
     }
 
     async fn delete(&self, world: &World, host: usize) -> anyhow::Result<Option<()>> {
-        let key = key(host);
+        let key = &world.cast.host(host).key;
         if self.state().hosts.remove(&host).is_none() {
             return Ok(None);
         }
-        self.api(&key).delete(&key.name, &DeleteParams::default()).await.context("delete a host")?;
-        world.shelf.soil(Item::Host(key));
+        self.api(key).delete(&key.name, &DeleteParams::default()).await.context("delete a host")?;
+        world.shelf.soil(Item::Host(key.clone()));
+        self.state().touched.insert(host);
         Ok(Some(()))
     }
 
     async fn damage_secret(&self, world: &World, host: usize, remove: bool) -> anyhow::Result<Option<()>> {
         world.shelf.refresh().await;
-        let Some(credential) = world.shelf.credential(&name(host, world.scale)) else { return Ok(None) };
+        let Some(credential) = world.shelf.credential(&world.cast.host(host).label) else { return Ok(None) };
         let secrets = self.secrets();
         if self.is_squatted(host) || secrets.get_opt(&credential).await?.is_none() {
             return Ok(None);
@@ -233,13 +227,16 @@ impl People {
             Api::namespaced_with(self.client.clone(), GATEWAY_NAMESPACE, &resource("", "v1", "Service"));
         let patch = Patch::Merge(json!({"status": status}));
         services.patch_status(GATEWAY, &PatchParams::default(), &patch).await.context("move the gateway")?;
-        self.state().moves = moves;
+        let mut state = self.state();
+        let State { hosts, touched, .. } = &mut *state;
+        touched.extend(hosts.keys());
+        state.moves = moves;
         Ok(Some(()))
     }
 
-    async fn squat_secret(&self, host: usize) -> anyhow::Result<Option<()>> {
-        let (name, secrets) = (delivered(host)?, self.secrets());
-        if self.state().hosts.contains_key(&host) || secrets.get_opt(&name).await?.is_some() {
+    async fn squat_secret(&self, world: &World, host: usize) -> anyhow::Result<Option<()>> {
+        let (name, secrets) = (&world.cast.host(host).secret, self.secrets());
+        if self.state().hosts.contains_key(&host) || secrets.get_opt(name).await?.is_some() {
             return Ok(None);
         }
         let secret = json!({
@@ -264,15 +261,15 @@ impl People {
     }
 }
 
+/// Puts Lamia's kinds and Istio's into a cluster.
+pub(super) async fn install_kinds(client: &Client) -> anyhow::Result<()> {
+    definitions::install(client).await?;
+    stage::install_istio(client).await
+}
+
 /// The gateway's address after so many moves.
 fn address(moves: u8) -> Ipv4Addr {
     Ipv4Addr::new(192, 0, 2, moves)
-}
-
-/// Where a host's Secret is delivered to.
-fn delivered(host: usize) -> anyhow::Result<String> {
-    let key = key(host);
-    Ok(delivered_name(&key.namespace, GATEWAY_NAMESPACE, &key.name)?)
 }
 
 /// What is in a Secret of somebody else's.
@@ -308,6 +305,7 @@ fn platform(scale: Scale) -> Vec<Value> {
         "spec": {
             "powerDNS": {"url": "https://dns.test", "nameServers": super::dns::NAME_SERVERS},
             "createZones": "Registrable", "default": true,
+            "grants": [{"namespaces": {"matchLabels": {"lamia.dev/managed": "true"}}, "allow": ["Wildcard"]}],
         },
     });
     let issuer = json!({

@@ -82,7 +82,8 @@ struct State {
     /// The Gateway that serves a host.
     gateways: BTreeMap<String, ObjectKey>,
     secrets: BTreeMap<String, Arc<Leaf>>,
-    version: u64,
+    /// What was read since somebody asked.
+    touched: BTreeSet<Item>,
 }
 
 impl Shelf {
@@ -100,16 +101,20 @@ impl Shelf {
         state.dirty.insert(item);
     }
 
-    /// Reads what was written. Returns a number that changes when anything did.
-    pub(super) async fn refresh(&self) -> u64 {
+    /// Reads what was written.
+    pub(super) async fn refresh(&self) {
         let dirty = std::mem::take(&mut self.state().dirty);
         for item in dirty {
             let object = self.read(&item.path()).await;
             let mut state = self.state();
-            state.version += 1;
-            state.put(item, object.as_ref());
+            state.put(&item, object.as_ref());
+            state.touched.insert(item);
         }
-        self.state().version
+    }
+
+    /// What was read since the last call.
+    pub(super) fn take_touched(&self) -> BTreeSet<Item> {
+        std::mem::take(&mut self.state().touched)
     }
 
     /// The certificate that the gateway serves for a host of this name.
@@ -146,24 +151,24 @@ impl Shelf {
 }
 
 impl State {
-    fn put(&mut self, item: Item, object: Option<&Value>) {
+    fn put(&mut self, item: &Item, object: Option<&Value>) {
         match item {
             Item::Host(key) => match object {
-                Some(object) => drop(self.hosts.insert(key, told(object))),
-                None => drop(self.hosts.remove(&key)),
+                Some(object) => drop(self.hosts.insert(key.clone(), told(object))),
+                None => drop(self.hosts.remove(key)),
             },
             Item::Gateway(key) => {
-                if let Some((host, _)) = self.credentials.remove(&key) {
+                if let Some((host, _)) = self.credentials.remove(key) {
                     self.gateways.remove(&host);
                 }
                 if let Some((host, credential)) = object.and_then(listener) {
                     self.gateways.insert(host.clone(), key.clone());
-                    self.credentials.insert(key, (host, credential));
+                    self.credentials.insert(key.clone(), (host, credential));
                 }
             }
             Item::Secret(name) => match object.and_then(leaf) {
-                Some(leaf) => drop(self.secrets.insert(name, Arc::new(leaf))),
-                None => drop(self.secrets.remove(&name)),
+                Some(leaf) => drop(self.secrets.insert(name.clone(), Arc::new(leaf))),
+                None => drop(self.secrets.remove(name)),
             },
         }
     }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use anyhow::Context as _;
 use cluster_api::source::Source;
 use cluster_api::{Authorization, Cluster, Options};
 use kube::Client;
@@ -14,11 +15,12 @@ use rand::Rng as _;
 use rand::rngs::StdRng;
 
 use super::ca::Ca;
+use super::cast::Cast;
 use super::chance::{stream, text, uuid};
 use super::dns::{Able, Dns};
 use super::gateway::Visitor;
 use super::history::History;
-use super::people::{CLUSTER_ID, GATEWAY_NAMESPACE, NAMESPACE};
+use super::people::{CLUSTER_ID, GATEWAY_NAMESPACE, NAMESPACE, install_kinds};
 use super::script::Scale;
 use super::shelf::Shelf;
 use super::time::SimulatedClock;
@@ -31,6 +33,7 @@ const SUFFIX: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
 /// A world.
 pub(super) struct World {
     pub(super) scale: Scale,
+    pub(super) cast: Cast,
     pub(super) clock: Arc<SimulatedClock>,
     pub(super) history: History,
     pub(super) weather: Arc<Weather>,
@@ -43,6 +46,7 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new(seed: u64, scale: Scale) -> anyhow::Result<Self> {
+        let cast = Cast::new(seed, scale)?;
         let clock = Arc::new(SimulatedClock::new());
         let history = History::new(clock.clone());
         let weather = Arc::new(Weather::new(seed));
@@ -51,11 +55,10 @@ impl World {
         let dns = Dns::new(seed, clock.clone(), history.clone(), weather.clone(), able);
         let ca = Ca::new(seed, clock.clone(), history.clone(), weather.clone(), dns.clone(), scale)?;
         let source = ClusterSource { clock: clock.clone(), chance: Mutex::new(stream(seed, "cluster")) };
-        let options = Options { authorization: Authorization::Always, ..Options::default() };
-        let cluster = Cluster::new(options, Arc::new(source));
+        let cluster = with_kinds()?.fork(Arc::new(source));
         let shelf = Shelf::new(cluster.clone());
         let wire = Wire::new(cluster.clone(), weather.clone(), shelf.clone());
-        Ok(Self { scale, clock, history, weather, dns, ca, cluster, shelf, wire })
+        Ok(Self { scale, cast, clock, history, weather, dns, ca, cluster, shelf, wire })
     }
 
     /// The operator's outside.
@@ -81,6 +84,23 @@ impl World {
     }
 }
 
+/// A cluster with all kinds in it, made once: to read their schemas and compile their rules takes longer than a short history.
+fn with_kinds() -> anyhow::Result<Cluster> {
+    static READY: Mutex<Option<Cluster>> = Mutex::new(None);
+    let mut ready = READY.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(cluster) = &*ready {
+        return Ok(cluster.clone());
+    }
+    let source = ClusterSource { clock: Arc::new(SimulatedClock::new()), chance: Mutex::new(stream(0, "kinds")) };
+    let options = Options { authorization: Authorization::Always, ..Options::default() };
+    let cluster = Cluster::new(options, Arc::new(source));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
+    runtime
+        .block_on(async { install_kinds(&Client::new(cluster.clone(), "default")).await })
+        .context("install the kinds")?;
+    Ok(ready.insert(cluster).clone())
+}
+
 /// What the operator is started with. The election is slower than in life: a week has 300,000 renewals of two seconds.
 pub(super) fn config() -> Config {
     Config {
@@ -88,9 +108,9 @@ pub(super) fn config() -> Config {
         cluster_id: Some(CLUSTER_ID.to_owned()),
         gateway_namespaces: vec![GATEWAY_NAMESPACE.to_owned()],
         election: ElectionTimes {
-            duration: Duration::from_secs(15 * 60),
-            renew_deadline: Duration::from_secs(9 * 60),
-            retry: Duration::from_secs(2 * 60),
+            duration: Duration::from_secs(30 * 60),
+            renew_deadline: Duration::from_secs(18 * 60),
+            retry: Duration::from_secs(4 * 60),
         },
         watch_timeout: 0,
         ..Config::default()

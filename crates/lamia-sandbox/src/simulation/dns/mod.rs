@@ -61,6 +61,8 @@ struct State {
     foreign: BTreeMap<RrsetKey, Rrset>,
     /// Calls that changed a zone.
     writes: u64,
+    /// Zones about which something changed, for whoever judges.
+    touched: BTreeSet<Fqdn>,
 }
 
 struct Zone {
@@ -86,23 +88,32 @@ impl Dns {
             restricted: BTreeSet::new(),
             foreign: BTreeMap::new(),
             writes: 0,
+            touched: BTreeSet::new(),
         };
         Self { clock, history, weather, able, state: Arc::new(Mutex::new(state)) }
     }
 
     /// Registers a domain: the parent names the provider's servers for it.
     pub(super) fn delegate(&self, zone: &Fqdn, delegation: Delegation) {
-        self.state().delegations.insert(zone.clone(), delegation);
+        let mut state = self.state();
+        state.touched.insert(zone.clone());
+        state.delegations.insert(zone.clone(), delegation);
     }
 
     /// The zone's CAA records name another CA, or are gone.
     pub(super) fn restrict(&self, zone: &Fqdn, is_restricted: bool) {
         let mut state = self.state();
+        state.touched.insert(zone.clone());
         if is_restricted {
             state.restricted.insert(zone.clone());
         } else {
             state.restricted.remove(zone);
         }
+    }
+
+    /// The zones about which something changed since the last call.
+    pub(super) fn take_touched(&self) -> BTreeSet<Fqdn> {
+        std::mem::take(&mut self.state().touched)
     }
 
     /// The zone above a name whose CAA records name another CA.
@@ -116,6 +127,21 @@ impl Dns {
         let state = self.state();
         let zone = state.zone_of(name).and_then(|zone| state.zones.get(&zone));
         let found = zone.and_then(|zone| zone.records.get(&RrsetKey::new(name.clone(), RecordType::A)));
+        found.map(|rrset| rrset.values.clone()).unwrap_or_default()
+    }
+
+    /// The addresses that a name server of the zone answers with once it has taken up all changes: of the name, or, where the name does
+    /// not exist, of the wildcard that answers for it (RFC 4592 §3.3.1).
+    pub(super) fn answer(&self, name: &Fqdn) -> Values {
+        let state = self.state();
+        let Some(zone) = state.zone_of(name).and_then(|zone| state.zones.get(&zone)) else { return Values::default() };
+        let exists = |name: &Fqdn| zone.records.keys().any(|key| key.name.is_at_or_under(name));
+        let asked = if exists(name) {
+            Some(name.clone())
+        } else {
+            name.ancestors().find(|above| exists(above)).and_then(|encloser| encloser.child("*").ok())
+        };
+        let found = asked.and_then(|name| zone.records.get(&RrsetKey::new(name, RecordType::A)));
         found.map(|rrset| rrset.values.clone()).unwrap_or_default()
     }
 
@@ -149,6 +175,11 @@ impl Dns {
     /// Whether others hold records at this name.
     pub(super) fn is_foreign(&self, name: &Fqdn) -> bool {
         self.state().foreign.keys().any(|key| key.name == *name)
+    }
+
+    /// Whether others hold records at this name or below it.
+    pub(super) fn is_foreign_below(&self, name: &Fqdn) -> bool {
+        self.state().foreign.keys().any(|key| key.name.is_at_or_under(name))
     }
 
     /// What a parent says of the zone that a name is in.
@@ -210,8 +241,9 @@ impl Dns {
     /// Changes a zone, and lets the name servers take it up after a while of their own.
     fn edit(&self, state: &mut State, domain: &Fqdn, change: impl FnOnce(&mut ZoneRecords)) {
         let now = self.clock.now();
-        let State { zones, chance, writes, foreign, .. } = state;
+        let State { zones, chance, writes, foreign, touched, .. } = state;
         let Some(zone) = zones.get_mut(domain) else { return };
+        touched.insert(domain.clone());
         let mut records = (*zone.records).clone();
         change(&mut records);
         *writes += 1;
@@ -264,6 +296,7 @@ impl State {
         if self.zones.contains_key(domain) {
             return;
         }
+        self.touched.insert(domain.clone());
         let servers = NAME_SERVERS.iter().filter_map(|name| fqdn(name)).map(RecordValue::Ns);
         let mut records = ZoneRecords::new();
         records.insert(RrsetKey::new(domain.clone(), RecordType::Ns), Rrset::new(86_400, servers));
