@@ -194,8 +194,11 @@ impl Wake for Bell {
     }
 }
 
+/// A `pop` under way.
+type Popping<'a> = BoxFuture<'a, Option<Item<u32>>>;
+
 /// `pop`s that wait, and the bell of each.
-fn waiting(queue: &WorkQueue<u32>, count: usize) -> Vec<(BoxFuture<'_, Option<Item<u32>>>, Arc<Bell>)> {
+fn waiting(queue: &WorkQueue<u32>, count: usize) -> Vec<(Popping<'_>, Arc<Bell>)> {
     let mut all: Vec<_> = (0..count).map(|_| (queue.pop().boxed(), Arc::new(Bell::default()))).collect();
     for (pop, bell) in &mut all {
         assert!(pop.as_mut().poll(&mut Context::from_waker(&bell.clone().into())).is_pending());
