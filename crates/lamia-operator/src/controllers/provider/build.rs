@@ -54,8 +54,8 @@ type Built<T> = Result<T, Because<ZoneReason>>;
 struct Context {
     /// The block's field in the spec.
     field: &'static str,
-    /// `spec.zones`.
-    #[cfg(any(feature = "rfc2136", feature = "webhook"))]
+    /// `spec.zones`, for those that can't list what they have.
+    #[cfg_attr(not(any(feature = "rfc2136", feature = "webhook")), expect(dead_code, reason = "all others can list"))]
     zones: Vec<Fqdn>,
     credential: Credential,
     allow_private: bool,
@@ -120,13 +120,7 @@ pub(crate) fn build(
 ) -> Built<Arc<dyn DnsProvider>> {
     // Checked for all providers, whether they are told or not.
     let zones = names("zones", &spec.zones)?;
-    let context = |field| Context {
-        field,
-        #[cfg(any(feature = "rfc2136", feature = "webhook"))]
-        zones,
-        credential,
-        allow_private,
-    };
+    let context = |field| Context { field, zones, credential, allow_private };
     let DNSProviderSpec { google_cloud_dns, route53, cloudflare, rfc2136, power_dns, webhook, .. } = spec;
     match (google_cloud_dns, route53, cloudflare, rfc2136, power_dns, webhook) {
         (Some(block), None, None, None, None, None) => google::build(block, context("googleCloudDNS")),
