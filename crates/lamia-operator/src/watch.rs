@@ -190,11 +190,11 @@ mod tests {
         let (stop, told) = (CancellationToken::new(), Arc::new(AtomicUsize::new(0)));
         let (counted, maps) = (told.clone(), Api::<ConfigMap>::all(client));
         let config = watcher::Config::default();
-        let following = tokio::spawn(follow(maps, config, "ConfigMap", stop.clone(), move |change| {
+        let mut following = tokio::spawn(follow(maps, config, "ConfigMap", stop.clone(), move |change| {
             assert!(matches!(change, Change::KindMissing), "{change:?}");
             counted.fetch_add(1, Ordering::Relaxed);
         }));
-        tokio::time::sleep(Duration::from_secs(3_600)).await;
+        tokio::time::timeout(Duration::from_secs(3_600), &mut following).await.expect_err("it goes on looking");
         stop.cancel();
         following.await.expect("it ends");
         // After 30, 60, 120 and 240 s, then every 300 s.

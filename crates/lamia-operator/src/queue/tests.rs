@@ -211,7 +211,7 @@ async fn a_key_that_comes_due_wakes_one_of_those_who_wait() {
     let queue = WorkQueue::new();
     queue.add_after(1, SECOND);
     let all = waiting(&queue, 10);
-    tokio::time::sleep(2 * SECOND).await;
+    tokio::time::advance(2 * SECOND).await;
     let woken: usize = all.iter().map(|(_, bell)| bell.0.load(Ordering::Relaxed)).sum();
     assert_eq!(woken, 1);
 }

@@ -154,7 +154,9 @@ impl ProbeState {
             (self.outcome, self.misses, self.next) = (None, 0, None);
         }
         if self.targets.as_deref() != Some(targets) {
+            // What was seen elsewhere says nothing of there.
             self.targets = Some(targets.into());
+            self.next = None;
         }
     }
 

@@ -99,3 +99,14 @@ fn a_certificate_that_is_still_served_is_news_once_a_day() {
     assert!(!probe.saw("old", unreachable(), NOW), "what was looked for before says nothing of this one");
     assert_eq!((probe.misses, probe.outcome), (0, Some(ProbeOutcome::Served)));
 }
+
+#[test]
+fn a_site_that_moves_is_looked_at_there_at_once() {
+    let [here, there] = [SocketAddr::from(([192, 0, 2, 1], 443)), SocketAddr::from(([192, 0, 2, 2], 443))];
+    let mut probe = ProbeState::default();
+    for (place, last, expected) in [(here, None, None), (here, Some(NOW), Some(NOW)), (there, Some(NOW), None)] {
+        probe.next = last.or(probe.next);
+        probe.expect("new", &[place], &SecuredHostStatus::default());
+        assert_eq!(probe.next, expected, "{place}");
+    }
+}
