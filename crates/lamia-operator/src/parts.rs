@@ -28,7 +28,7 @@ use crate::outward::Outward;
 use crate::queue::WorkQueue;
 use crate::run::Process;
 use crate::status_writer::StatusWriter;
-use crate::watches::{self, Wake};
+use crate::watches::Wake;
 use crate::world::{Listing, SharedWorld, World};
 use crate::zones::{Propagation, ZoneEvent, ZoneWorkers, ZoneWorkersConfig};
 
@@ -281,7 +281,7 @@ fn wake_zones_of_provider(world: &SharedWorld, wake: &Wake, schedule: Schedule) 
         for (name, _) in world.zones.iter().filter(|(_, zone)| zone.spec.provider_ref.name == provider) {
             schedule.ask_provider(name);
         }
-        watches::wake_zones_of(&world, &wake, provider);
+        wake.zones_of(&world, provider);
         let homeless = world.hosts.iter().filter(|(_, host)| host.zone.is_none());
         homeless.for_each(|(key, _)| wake.hosts.add(key.clone()));
     })

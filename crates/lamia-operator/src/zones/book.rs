@@ -9,6 +9,11 @@
 //!              │ drift         │ └─ trouble: Failed, stays queued, tried again
 //!              └───────────────┴─── refused by the plan or the provider: Refused, Failed
 //! ```
+//!
+//! Here: how a zone is bound, read and left, and what came of the work. `demands`: what is wanted. `planning`: from both to work.
+
+mod demands;
+mod planning;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -16,18 +21,17 @@ use std::time::Duration;
 use jiff::Timestamp;
 use lamia_core::dns::admit::Subject;
 use lamia_core::dns::diff::{Unit, apply_to};
-use lamia_core::dns::plan::{ZonePlan, plan};
 use lamia_core::dns::safety::Memory;
-use lamia_core::dns::wanted::{ChallengeDemand, Target, Wanted};
+use lamia_core::dns::wanted::{ChallengeDemand, Wanted};
 use lamia_core::name::Fqdn;
 use lamia_core::record::{RrsetChange, ZoneRecords};
 use lamia_providers::error::{ErrorKind, ProviderError};
 use tokio::time::Instant;
 
 use super::entries::Entries;
-use super::pace::{Pace, Urgency};
+use super::pace::Pace;
 use super::send::Sent;
-use super::state::{ChallengeState, PublishState, Trouble, Waits, ZoneEvent, ZoneSummary};
+use super::state::{PublishState, Trouble, Waits, ZoneEvent, ZoneSummary};
 use super::tickets::Tickets;
 use super::{Mode, ZoneBinding, retry};
 
@@ -164,48 +168,6 @@ impl Book {
         self.entries.stop_checks();
     }
 
-    /// A demand was set or changed.
-    pub(super) fn demand(&mut self, subject: Subject, urgency: Urgency, now: Instant) {
-        let state = match (&self.trouble, &self.binding) {
-            (Some((trouble, _)), _) => PublishState::Failed(trouble.clone()),
-            (None, None) => PublishState::Pending(Waits::Opening),
-            (None, Some(binding)) if binding.mode == Mode::Paused => PublishState::Pending(Waits::Paused),
-            (None, Some(_)) => PublishState::Pending(Waits::Turn),
-        };
-        self.entries.queue(subject, state);
-        self.pace.demand(urgency, now);
-    }
-
-    /// A certificate's challenges were asked for; returns whether that is news.
-    pub(super) fn demand_challenge(&mut self, certificate: &str, demand: ChallengeDemand, now: Instant) -> bool {
-        if self.asked.get(certificate) == Some(&demand) {
-            return false;
-        }
-        let subject = Subject::Challenge(certificate.to_owned());
-        let settled = self.entries.state(&subject) == Some(&PublishState::Published);
-        let standing = self.wanted.challenges.remove(certificate).unwrap_or_default();
-        let urgency = if adds_values(&standing, &demand) { Urgency::Now } else { Urgency::Lazy };
-        let wanted = with_leftovers(demand.clone(), standing, settled);
-        self.asked.insert(certificate.to_owned(), demand);
-        self.wanted.challenges.insert(certificate.to_owned(), wanted);
-        self.demand(subject, urgency, now);
-        true
-    }
-
-    /// How far a certificate's challenges have come.
-    pub(super) fn challenge_state(&self, certificate: &str) -> Option<ChallengeState> {
-        let demand = self.wanted.challenges.get(certificate)?;
-        let wants = demand.names.values().any(|values| !values.want.is_empty());
-        let state = self.entries.state(&Subject::Challenge(certificate.to_owned()))?;
-        Some(ChallengeState::of(state.clone(), wants))
-    }
-
-    /// A demand went away.
-    pub(super) fn withdraw(&mut self, subject: &Subject, now: Instant) {
-        self.entries.remove(subject);
-        self.pace.demand(Urgency::Lazy, now);
-    }
-
     /// Something else than a demand calls for a plan.
     pub(super) fn replan(&mut self) {
         self.replan = true;
@@ -235,12 +197,6 @@ impl Book {
         [self.pace.due(now.instant), planned, quarantine, replan].into_iter().flatten().min()
     }
 
-    /// Whether a plan may be another one than the last. Withdrawals are held by what others did lately, which is not to be seen here.
-    fn must_plan(&self, now: Moment) -> bool {
-        let is_due = || self.next_plan(now).is_some_and(|at| at <= now.instant);
-        self.unplanned || self.trouble.is_some() || self.outlook.summary.held.is_some() || is_due()
-    }
-
     /// The binding to read the zone by, if it must be read now; answers must come back with this epoch.
     pub(super) fn must_read(&self, now: Instant) -> Option<(ZoneBinding, u64)> {
         let stale = self.snapshot.as_ref().is_none_or(|snapshot| snapshot.read + self.refresh <= now);
@@ -263,31 +219,6 @@ impl Book {
             }
             Err(error) => self.fail(&error, now),
         }
-    }
-
-    /// Plans with what is known now. `None` when nothing may be planned yet, or nothing has changed since the last plan.
-    pub(super) fn plan(&mut self, now: Moment, recent: usize) -> Option<Work> {
-        if !self.must_plan(now) {
-            return None;
-        }
-        let binding = self.binding.clone()?;
-        let snapshot = self.snapshot.as_ref()?;
-        self.memory.recent = recent;
-        let mut plan = plan(&self.wanted, &snapshot.records, &self.memory, now.time);
-        self.pace.planned();
-        (self.replan, self.unplanned) = (false, false);
-        let mut blocked = self.take_refusals(&plan);
-        blocked.extend(self.take_kept());
-        let units = self.take_quarantined(std::mem::take(&mut plan.units), &mut blocked, now.instant);
-        let units = self.take_units(&binding, units, &mut blocked);
-        self.take_outlook(plan);
-        Some(Work { binding, units, epoch: self.epoch, generation: self.entries.generation(), blocked })
-    }
-
-    /// The plan that would be made now, applying nothing; `None` before the zone has been read.
-    pub(super) fn preview(&self, now: Timestamp) -> Option<ZonePlan> {
-        let snapshot = self.snapshot.as_ref()?;
-        Some(plan(&self.wanted, &snapshot.records, &self.memory, now))
     }
 
     /// The zone as it was last read, with what was applied since.
@@ -376,99 +307,6 @@ impl Book {
             self.trouble = Some((trouble, now.instant + delay));
         }
     }
-
-    fn take_refusals(&mut self, plan: &ZonePlan) -> BTreeSet<Subject> {
-        let refused: BTreeSet<Subject> = plan.refusals.iter().map(|refusal| refusal.subject.clone()).collect();
-        for subject in self.entries.refused() {
-            if !refused.contains(&subject) {
-                self.entries.requeue(&subject, PublishState::Pending(Waits::Turn));
-            }
-        }
-        for refusal in &plan.refusals {
-            self.entries.finish(&refusal.subject, PublishState::Refused(refusal.clone()));
-        }
-        refused
-    }
-
-    /// Hosts that want nothing done.
-    fn take_kept(&mut self) -> BTreeSet<Subject> {
-        let hosts = self.wanted.hosts.iter();
-        let kept = hosts.filter(|(_, demand)| demand.observe || demand.target == Target::Keep);
-        let kept: BTreeSet<Subject> = kept.map(|(source, _)| Subject::Host(source.clone())).collect();
-        for subject in &kept {
-            if !matches!(self.entries.state(subject), Some(PublishState::Refused(_))) {
-                self.entries.finish(subject, PublishState::Kept);
-            }
-        }
-        kept
-    }
-
-    /// The units without those that the provider has refused just so.
-    fn take_quarantined(&mut self, units: Vec<Unit>, blocked: &mut BTreeSet<Subject>, now: Instant) -> Vec<Unit> {
-        self.quarantine.retain(|refused| refused.until > now);
-        let mut rest = Vec::with_capacity(units.len());
-        for unit in units {
-            match self.quarantine.iter().find(|refused| refused.changes == unit.changes) {
-                None => rest.push(unit),
-                Some(refused) => {
-                    let state = PublishState::Failed(refused.trouble.clone());
-                    unit.subjects.iter().for_each(|subject| self.entries.requeue(subject, state.clone()));
-                    blocked.extend(unit.subjects);
-                }
-            }
-        }
-        rest
-    }
-
-    /// The units to send; none where the zone is only observed.
-    fn take_units(&mut self, binding: &ZoneBinding, units: Vec<Unit>, blocked: &mut BTreeSet<Subject>) -> Vec<Unit> {
-        let observed = binding.mode == Mode::Observe;
-        let state = match observed {
-            true => PublishState::Pending(Waits::Observed),
-            false => PublishState::Pending(Waits::Provider),
-        };
-        for subject in units.iter().flat_map(|unit| &unit.subjects).filter(|subject| !blocked.contains(*subject)) {
-            self.entries.requeue(subject, state.clone());
-        }
-        if observed {
-            blocked.extend(units.into_iter().flat_map(|unit| unit.subjects));
-            return Vec::new();
-        }
-        units
-    }
-
-    fn take_outlook(&mut self, plan: ZonePlan) {
-        let summary = ZoneSummary {
-            read: true,
-            owned: plan.owned,
-            foreign: plan.foreign,
-            held: plan.held,
-            refused: plan.refusals.len(),
-            trouble: None,
-        };
-        self.outlook = Outlook { summary, next: plan.next };
-        self.memory = plan.memory;
-    }
-}
-
-/// Whether a demand wants values that the one before it did not.
-fn adds_values(before: &ChallengeDemand, after: &ChallengeDemand) -> bool {
-    let stood = |name: &Fqdn, text: &String| before.names.get(name).is_some_and(|values| values.want.contains(text));
-    after.names.iter().any(|(name, values)| values.want.iter().any(|text| !stood(name, text)))
-}
-
-/// The demand, and what the one before it leaves to be taken away: what it wanted, and what it had not seen gone.
-fn with_leftovers(mut demand: ChallengeDemand, before: ChallengeDemand, settled: bool) -> ChallengeDemand {
-    for (name, values) in before.names {
-        let gone = if settled { BTreeSet::new() } else { values.gone };
-        let left: BTreeSet<String> = values.want.into_iter().chain(gone).collect();
-        let now = demand.names.get(&name).map(|values| values.want.clone()).unwrap_or_default();
-        let left: BTreeSet<String> = left.difference(&now).cloned().collect();
-        if !left.is_empty() {
-            demand.names.entry(name).or_default().gone.extend(left);
-        }
-    }
-    demand
 }
 
 fn trouble(error: &ProviderError, now: Moment, delay: Duration) -> Trouble {
@@ -478,47 +316,4 @@ fn trouble(error: &ProviderError, now: Moment, delay: Duration) -> Trouble {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use lamia_core::dns::ownership::Identity;
-    use lamia_core::dns::safety::SafetyRules;
-    use lamia_core::record::{RecordType, RecordValue, Rrset, RrsetKey};
-    use lamia_providers::dns::ZoneId;
-    use lamia_providers::dns::memory::Memory;
-
-    use super::*;
-    use crate::zones::REFRESH;
-
-    /// A bound zone in which nothing is wanted, and what is in it.
-    fn bound() -> (Book, ZoneRecords) {
-        let domain = Fqdn::parse("example.org").expect("a name");
-        let provider = Arc::new(Memory::new([]));
-        provider.add_zone(&domain);
-        let identity = Identity::new("demo", "i1").expect("good ids");
-        let wanted = Wanted::nothing(domain.clone(), identity, SafetyRules::default());
-        let mut book = Book::new(wanted, REFRESH, Instant::now());
-        let records = provider.snapshot(&domain);
-        let (id, name_servers, take_over) = (ZoneId("1".to_owned()), Vec::new(), Vec::new());
-        book.bind(ZoneBinding { domain, id, provider, name_servers, mode: Mode::Active, take_over });
-        (book, records)
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_zone_that_is_read_as_it_was_is_not_planned_again() {
-        let (mut book, records) = bound();
-        let now = Moment { instant: Instant::now(), time: Timestamp::constant(1_800_000_000, 0) };
-        let mut changed = records.clone();
-        let key = RrsetKey::new(Fqdn::parse("theirs.example.org").expect("a name"), RecordType::A);
-        changed.insert(key, Rrset::new(60, [RecordValue::A([192, 0, 2, 1].into())]));
-        for (read, is_planned) in [(&records, true), (&records, false), (&changed, true), (&changed, false)] {
-            book.have_read(book.epoch, Ok(read.clone()), now);
-            assert_eq!(book.plan(now, 0).is_some(), is_planned);
-        }
-        book.replan();
-        assert!(book.plan(now, 0).is_some());
-        book.fail(&ProviderError::new(ErrorKind::Unavailable, "read", "down"), now);
-        book.have_read(book.epoch, Ok(changed), now);
-        assert!(book.plan(now, 0).is_some(), "after a failure nothing is taken for planned");
-    }
-}
+mod tests;

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use lamia_core::gateway::view::ReferenceProblem;
+use lamia_core::host::ObjectKey;
 use serde_json::json;
 
 use super::*;
 use crate::controllers::host::fetch::fetch;
+use crate::queue::WorkQueue;
 
 fn key() -> ObjectKey {
     ObjectKey::new("team", "shop")
