@@ -316,6 +316,14 @@ reasons! {
     }
 }
 
+impl ZoneReason {
+    /// Whether the provider failed in passing: it may answer the next time, and nobody has to act.
+    #[must_use]
+    pub fn is_passing(self) -> bool {
+        matches!(self, Self::ProviderError | Self::Throttled)
+    }
+}
+
 impl ServingReason {
     /// Whether `Ready` waits for it. Once a probe was tried (or none is wanted), its silence holds nothing back.
     #[must_use]

@@ -74,13 +74,22 @@ impl ProviderEntry {
         }
     }
 
-    /// Takes in what was found for that revision; `false` if it is out of date already.
+    /// Takes in what was found for that revision; `false` if it is out of date already. A provider that works, and now fails in passing,
+    /// is kept for its zones, which find out by themselves how far that concerns them.
     pub(crate) fn note(&mut self, revision: u64, found: FoundProvider) -> bool {
-        self.failures = match found {
-            FoundProvider::Ready { .. } => 0,
-            FoundProvider::Broken(_) => self.failures.saturating_add(1),
+        let passes = match &found {
+            FoundProvider::Ready { .. } => {
+                self.failures = 0;
+                false
+            }
+            FoundProvider::Broken(because) => {
+                self.failures = self.failures.saturating_add(1);
+                because.reason.is_passing()
+            }
         };
-        (self.found, self.found_for) = (Some(found), Some(revision));
+        if !(passes && self.current().is_some()) {
+            (self.found, self.found_for) = (Some(found), Some(revision));
+        }
         self.revision == revision
     }
 
@@ -138,5 +147,19 @@ mod tests {
         let broken = FoundProvider::Broken(Because::new(ZoneReason::Unauthorized, "the key is wrong"));
         assert!(entry.note(entry.revision, broken));
         assert!(!is_ready(&entry) && entry.failures == 1, "a wrong credential is told, not passed over");
+    }
+
+    #[test]
+    fn a_provider_that_fails_in_passing_is_kept_and_tried_again_sooner() {
+        let broken = || FoundProvider::Broken(Because::new(ZoneReason::ProviderError, "it does not answer"));
+        let mut entry = ProviderEntry::of(&object(1), None);
+        assert!(entry.note(0, broken()));
+        assert!(!is_ready(&entry), "there is nothing to keep yet");
+        assert!(entry.note(0, ready()));
+        assert!(entry.note(0, broken()) && entry.note(0, broken()));
+        assert!(entry.current().is_some() && entry.failures == 2);
+        entry.look_anew();
+        assert!(entry.note(1, broken()));
+        assert!(!is_ready(&entry), "with another credential nothing is known of it");
     }
 }

@@ -55,12 +55,23 @@ pub(crate) struct ZoneFacts {
     pub created_by_lamia: bool,
     /// The name servers that the provider gave it.
     pub name_servers: Vec<Fqdn>,
-    /// How `ZoneReady` stands; `None` before the first look.
+    /// How `ZoneReady` stands for those in the zone; `None` before the first look.
     pub ready: Option<Because<ZoneReason>>,
+    /// What looks at the provider have met lately; `ready` stands meanwhile.
+    pub setback: Option<Setback>,
     /// How `Delegated` stands; `None` before the first look.
     pub delegated: Option<Because<DelegatedReason>>,
     /// Details of the delegation, for status.
     pub delegation: Option<DelegationStatus>,
+}
+
+/// A provider that fails in passing. The Zone says so at once, and those in it go on, for a while.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Setback {
+    /// How it fails, in the words of the first time.
+    pub because: Because<ZoneReason>,
+    /// Since when.
+    pub since: Timestamp,
 }
 
 /// Since when `ZoneReady` and `Delegated` have had the status that they have.
@@ -108,8 +119,9 @@ impl ZoneEntry {
         object
     }
 
-    /// Notes what was found; `true` if that is news.
+    /// Notes what was found; `true` if that is news to those in the zone.
     pub(crate) fn note(&mut self, facts: &ZoneFacts, now: Timestamp) -> bool {
+        self.facts.setback.clone_from(&facts.setback);
         if self.facts == *facts {
             return false;
         }
@@ -159,6 +171,7 @@ fn remembered(object: &Zone) -> ZoneFacts {
         created_by_lamia: false,
         name_servers: status.name_servers.iter().filter_map(|name| Fqdn::parse(name).ok()).collect(),
         ready: None,
+        setback: None,
         delegated: None,
         delegation: status.delegation.clone(),
     }

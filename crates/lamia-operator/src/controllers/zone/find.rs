@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use lamia_api::provider::CreateZones;
 use lamia_api::zone::Visibility;
 use lamia_core::host::reason::{Because, ZoneReason};
@@ -12,11 +13,11 @@ use lamia_providers::error::ProviderError;
 use tokio::time::Instant;
 
 use super::judge::Subject;
-use super::{RECHECK, RETRY_MOST, Turns, ZoneController};
+use super::{PATIENCE, RECHECK, RETRY_MOST, Turns, ZoneController, is_found};
 use crate::controllers::zone_reason;
 use crate::issuance::seed;
 use crate::world::provider::ProviderEntry;
-use crate::world::zone::ZoneFacts;
+use crate::world::zone::{Setback, ZoneFacts};
 
 impl ZoneController {
     /// Looks for the zone if it is time to, and notes what was found.
@@ -36,7 +37,7 @@ impl ZoneController {
                 }
                 *turns = Turns { provider: Instant::now() + RECHECK, failures: 0, ..*turns };
                 let text = format!("{domain} is at DNSProvider {}", subject.entry.spec.provider_ref.name);
-                facts.ready = Some(Because::new(ZoneReason::ZoneFound, text));
+                (facts.ready, facts.setback) = (Some(Because::new(ZoneReason::ZoneFound, text)), None);
                 facts.id = Some(zone.id.0);
                 facts.created_by_lamia = zone.created_by_lamia;
                 facts.name_servers = zone.name_servers;
@@ -46,7 +47,7 @@ impl ZoneController {
                 let delay = pause(turns.failures, RETRY_MOST, seed(name)).unsigned_abs();
                 *turns =
                     Turns { provider: Instant::now() + delay, failures: turns.failures.saturating_add(1), ..*turns };
-                facts.ready = Some(because);
+                set_back(facts, because, self.clock.now());
             }
         }
     }
@@ -78,6 +79,25 @@ impl ZoneController {
         };
         let note = format!("made at DNSProvider {provider}; {next}");
         self.events.normal(&subject.entry.object(), "ZoneCreated", &note);
+    }
+}
+
+/// Takes in a look that failed. What passes by itself moves nothing for as long as [`PATIENCE`] where the zone has been found before: its
+/// records are served on meanwhile, and `Ready` of every host in it must not waver whenever a provider stutters. Of several such failures the
+/// first gives the words, lest each be news.
+fn set_back(facts: &mut ZoneFacts, because: Because<ZoneReason>, now: Timestamp) {
+    let is_passing = because.reason.is_passing();
+    let was_found = is_found(facts) || (facts.ready.is_none() && facts.id.is_some());
+    let earlier = facts.setback.take();
+    let since = earlier.as_ref().map_or(now, |earlier| earlier.since);
+    if is_passing && was_found && now.duration_since(since) < PATIENCE {
+        let same = earlier.map(|earlier| earlier.because).filter(|earlier| earlier.reason == because.reason);
+        facts.setback = Some(Setback { because: same.unwrap_or(because), since });
+        return;
+    }
+    let is_same = facts.ready.as_ref().is_some_and(|earlier| earlier.reason == because.reason);
+    if !(is_passing && is_same) {
+        facts.ready = Some(because);
     }
 }
 

@@ -44,6 +44,8 @@ use crate::zones::{Mode, ZoneBinding, ZoneWorkers};
 const RECHECK: Duration = Duration::from_secs(600);
 /// The longest wait between looks that fail: hosts of the zone wait for it.
 const RETRY_MOST: SignedDuration = SignedDuration::from_mins(1);
+/// For so long hosts do not hear of a provider that fails in passing.
+const PATIENCE: SignedDuration = SignedDuration::from_mins(10);
 
 /// The controller of Zones.
 #[derive(Clone)]
@@ -137,7 +139,7 @@ impl ZoneController {
             }
             Judgement::Unusable(because) => {
                 self.close(&subject);
-                facts.ready = Some(because);
+                (facts.ready, facts.setback) = (Some(because), None);
                 facts.delegated = None;
                 Instant::now() + RECHECK
             }

@@ -60,8 +60,8 @@ impl ZoneController {
     ) -> Vec<Condition> {
         let (earlier, generation, now) = (&subject.status.conditions, subject.entry.generation, self.clock.now());
         let unseen = || Because::new(ZoneReason::CreatingZone, NOT_YET);
-        let mut conditions =
-            vec![settle_because(earlier, &facts.ready.clone().unwrap_or_else(unseen), generation, now)];
+        let ready = facts.setback.as_ref().map(|setback| &setback.because).or(facts.ready.as_ref());
+        let mut conditions = vec![settle_because(earlier, &ready.cloned().unwrap_or_else(unseen), generation, now)];
         let last = earlier.iter().find(|last| last.type_ == host::DELEGATED);
         conditions.extend(match (&facts.delegated, last) {
             (Some(because), _) => Some(settle_because(earlier, because, generation, now)),

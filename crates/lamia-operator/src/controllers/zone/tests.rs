@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use http::Method;
+use kube::Api;
+use kube::runtime::wait::await_condition;
 use lamia_api::meta::{ANNOTATION_UNUSED, LABEL_MANAGED_BY};
-use lamia_core::host::reason::Because;
+use lamia_core::host::reason::{Because, ConditionReason as _};
 use lamia_providers::dns::memory::{Fault, Memory, Operation};
 use lamia_providers::error::ErrorKind;
 use lamia_providers::lookup::{Lookup, LookupConfig};
@@ -48,14 +50,14 @@ struct Bench {
     provider: Arc<Memory>,
     controller: ZoneController,
     events: mpsc::UnboundedReceiver<ZoneEvent>,
-    _leadership: watch::Sender<Leadership>,
+    leadership: watch::Sender<Leadership>,
 }
 
 impl Bench {
     /// Zone `example.org`, made by Lamia, at a provider that has it.
     async fn new() -> Self {
         let (api, clock, world) = (TestCluster::new().await, TestClock::new(), SharedWorld::default());
-        let (_leadership, leadership) = watch::channel(Leadership::Standby);
+        let (leadership, follows) = watch::channel(Leadership::Standby);
         let (workers, events) = prompt_workers(&clock);
         let lookup = LookupConfig { resolvers: vec!["127.0.0.1:9".parse().expect("an address")], ..Default::default() };
         let wake = Wake { hosts: WorkQueue::new(), zones: WorkQueue::new(), providers: WorkQueue::new() };
@@ -66,7 +68,7 @@ impl Bench {
             workers,
             public_dns: Arc::new(Lookup::new(lookup).expect("a resolver")),
             changed: Arc::new(|_| {}),
-            status: StatusWriter::start(api.client(), leadership, Metrics::new()),
+            status: StatusWriter::start(api.client(), follows, Metrics::new()),
             clock: clock.clone(),
             schedule: Schedule::default(),
             events: EventRecorder::start(api.client(), "test", Metrics::new()),
@@ -82,7 +84,7 @@ impl Bench {
         world.lock().providers.insert("memory".to_owned(), provider);
 
         api.put(&serde_json::to_value(zone("example.org", json!({}))).expect("JSON")).await;
-        let mut bench = Self { api, clock, wake, provider: memory, controller, events, _leadership };
+        let mut bench = Self { api, clock, wake, provider: memory, controller, events, leadership };
         bench.turn().await;
         while bench.controller.workers.summary(&bench.domain()).is_none_or(|summary| !summary.read) {
             bench.events.recv().await.expect("the workers live");
@@ -112,6 +114,16 @@ impl Bench {
         }
         self.controller.clone().reconcile("example.org".to_owned()).await;
         !self.wake.zones.is_empty()
+    }
+
+    /// Waits until the object's `ZoneReady` has this reason.
+    async fn tells(&self, reason: ZoneReason) {
+        let says = |zone: Option<&Zone>| {
+            let conditions = zone.and_then(|zone| zone.status.as_ref()).map(|status| &status.conditions);
+            conditions.into_iter().flatten().any(|it| it.type_ == "ZoneReady" && it.reason == reason.as_str())
+        };
+        let zones = Api::<Zone>::all(self.api.people());
+        await_condition(zones, "example.org", says).await.expect("watched");
     }
 
     async fn note(&self) -> Option<String> {
@@ -188,4 +200,31 @@ async fn a_zone_that_can_not_be_used_waits_for_its_next_look() {
     bench.controller.world.lock().providers.get_mut("memory").expect("a provider").found = Some(broken);
     tokio::time::advance(Duration::from_secs(2 * 3_600)).await;
     assert!(!bench.turns_on_the_spot().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn hosts_hear_of_a_provider_that_fails_in_passing_only_when_it_lasts() {
+    use ZoneReason::{ProviderError, Unauthorized, ZoneFound};
+    let bench = Bench::new().await;
+    bench.host();
+    let (now, day) = (Instant::now(), Duration::from_secs(86_400));
+    bench.leadership.send_replace(Leadership::Leader { renewed_at: now, act_until: now + day });
+    for (minutes, fault, told, stands) in [
+        (0, None, ZoneFound, ZoneFound),
+        (0, Some(ErrorKind::Unavailable), ProviderError, ZoneFound),
+        (9, Some(ErrorKind::Conflict), ProviderError, ZoneFound),
+        (1, Some(ErrorKind::Unavailable), ProviderError, ProviderError),
+        (0, None, ZoneFound, ZoneFound),
+        (0, Some(ErrorKind::Forbidden), Unauthorized, Unauthorized),
+    ] {
+        tokio::time::advance(RECHECK).await;
+        bench.clock.set_forward(Duration::from_secs(60 * minutes));
+        if let Some(kind) = fault {
+            bench.provider.fail(Operation::FindZone, 1, Fault::Fails(kind));
+        }
+        bench.turn().await;
+        bench.tells(told).await;
+        let facts = bench.controller.world.lock().zones["example.org"].facts.clone();
+        assert_eq!(facts.ready.map(|because| because.reason), Some(stands), "{fault:?} after {minutes} min");
+    }
 }
