@@ -50,10 +50,12 @@ pub struct Options {
     pub authorization: Authorization,
     /// Who does what controllers do.
     pub housekeeping: Housekeeping,
+    /// How long a watch lasts for whoever does not say.
+    pub watch_timeout: Duration,
 }
 
 impl Default for Options {
-    /// 4,096 writes kept, no tokens, RBAC, consequences at once.
+    /// 4,096 writes kept, no tokens, RBAC, consequences at once, watches of 45 minutes (the real one's last 30 to 60).
     fn default() -> Self {
         Self {
             history: 4096,
@@ -61,6 +63,7 @@ impl Default for Options {
             nobody: None,
             authorization: Authorization::default(),
             housekeeping: Housekeeping::default(),
+            watch_timeout: Duration::from_secs(45 * 60),
         }
     }
 }

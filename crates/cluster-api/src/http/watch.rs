@@ -35,8 +35,6 @@ use crate::waiting::Watcher;
 
 /// How often whoever asked for bookmarks gets one.
 const BOOKMARKS: Duration = Duration::from_secs(60);
-/// How long a watch lasts for whoever does not say: the real one takes 30 to 60 minutes.
-const PATIENCE: Duration = Duration::from_secs(45 * 60);
 /// The longest, lest the clock overflow.
 const LONGEST: u64 = 365 * 24 * 3600;
 
@@ -81,7 +79,8 @@ pub(crate) fn start(call: &Call<'_>, mut options: ListOptions) -> Result<Reply, 
         _ if everything => initial(call, watcher.scope(), &options)?,
         from => (Vec::new(), from.unwrap_or_default()),
     };
-    let timeout = options.timeout.map_or(PATIENCE, |it| Duration::from_secs(it.min(LONGEST)));
+    let timeout =
+        options.timeout.map_or(call.cluster.options().watch_timeout, |it| Duration::from_secs(it.min(LONGEST)));
     let now = Instant::now();
     let watch = Watch {
         cluster: call.cluster.clone(),

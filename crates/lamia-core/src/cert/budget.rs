@@ -273,8 +273,7 @@ impl Ledger {
     #[must_use]
     pub fn scarce(&self, now: Timestamp) -> Vec<BudgetStatus> {
         let mut scarce: Vec<BudgetStatus> = self
-            .statuses(now)
-            .filter(|status| u64::from(status.left) * SCARCE <= u64::from(status.of))
+            .statuses(now, |left, of| u64::from(left) * SCARCE <= u64::from(of))
             .map(|status| BudgetStatus { left: rounded_up(status.left, status.of), ..status })
             .collect();
         scarce.sort_by(|a, b| {
@@ -285,25 +284,23 @@ impl Ledger {
         scarce
     }
 
-    /// What is left of each budget that was taken from, to the token.
-    fn statuses(&self, now: Timestamp) -> impl Iterator<Item = BudgetStatus> {
-        self.buckets.keys().map(move |(kind, scope)| self.status(*kind, scope, now)).filter(|it| it.left < it.of)
+    /// What is left of the budgets that are told, by what is left and of how many, to the token.
+    fn statuses(&self, now: Timestamp, is_told: impl Fn(u32, u32) -> bool) -> impl Iterator<Item = BudgetStatus> {
+        self.buckets.iter().filter_map(move |((kind, scope), bucket)| {
+            let limit = kind.of(&self.limits);
+            let left = bucket.left(limit, now);
+            is_told(left, limit.count).then(|| BudgetStatus {
+                limit: kind.as_str().to_owned(),
+                scope: scope.clone(),
+                left,
+                of: limit.count,
+            })
+        })
     }
 
     /// Drops buckets that are full again.
     pub fn prune(&mut self, now: Timestamp) {
         self.buckets.retain(|_, bucket| bucket.full_at > now);
-    }
-
-    fn status(&self, kind: LimitKind, scope: &str, now: Timestamp) -> BudgetStatus {
-        let limit = kind.of(&self.limits);
-        let bucket = self.buckets.get(&(kind, scope.to_owned())).copied().unwrap_or(Bucket::FULL);
-        BudgetStatus {
-            limit: kind.as_str().to_owned(),
-            scope: scope.to_owned(),
-            left: bucket.left(limit, now),
-            of: limit.count,
-        }
     }
 
     fn asked_of(&self, ask: Ask<'_>) -> impl Iterator<Item = (LimitKind, String)> {

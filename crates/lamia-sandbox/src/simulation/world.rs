@@ -92,7 +92,9 @@ fn with_kinds() -> anyhow::Result<Cluster> {
         return Ok(cluster.clone());
     }
     let source = ClusterSource { clock: Arc::new(SimulatedClock::new()), chance: Mutex::new(stream(0, "kinds")) };
-    let options = Options { authorization: Authorization::Always, ..Options::default() };
+    // There are enough cuts by the weather.
+    let watch_timeout = Duration::from_secs(6 * 3_600);
+    let options = Options { authorization: Authorization::Always, watch_timeout, ..Options::default() };
     let cluster = Cluster::new(options, Arc::new(source));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
     runtime
@@ -108,9 +110,9 @@ pub(super) fn config() -> Config {
         cluster_id: Some(CLUSTER_ID.to_owned()),
         gateway_namespaces: vec![GATEWAY_NAMESPACE.to_owned()],
         election: ElectionTimes {
-            duration: Duration::from_secs(30 * 60),
-            renew_deadline: Duration::from_secs(18 * 60),
-            retry: Duration::from_secs(4 * 60),
+            duration: Duration::from_secs(60 * 60),
+            renew_deadline: Duration::from_secs(45 * 60),
+            retry: Duration::from_secs(20 * 60),
         },
         watch_timeout: 0,
         ..Config::default()

@@ -125,8 +125,11 @@ impl IssuerController {
             budgets: self.budgets.scarce(name, now).unwrap_or_else(|| earlier.budgets.clone()),
             conditions: vec![condition],
         };
-        let urgency = Urgency::between(&earlier.conditions, &status.conditions);
-        self.status.submit(&ObjectKey::new("", name), &status, urgency);
+        let key = ObjectKey::new("", name);
+        if **earlier == status && self.status.is_at_rest(&key) {
+            return;
+        }
+        self.status.submit(&key, &status, Urgency::between(&earlier.conditions, &status.conditions));
     }
 }
 
