@@ -14,13 +14,14 @@
 //! A renewal that is due is no flaw: see [`renewal`](super::renewal).
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use jiff::Timestamp;
 use lamia_api::host::KeyAlgorithm;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use sha2::{Digest, Sha256};
-use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+use x509_parser::prelude::{FromDer, GeneralName, ParsedExtension, X509Certificate};
 
 use super::renewal::Validity;
 use crate::name::HostName;
@@ -42,6 +43,35 @@ pub struct Leaf {
     pub public_key: Vec<u8>,
     /// Common name of who signed it, for people.
     pub issuer: String,
+    /// What its CA knows it by; `None` where it does not say whose key signed it.
+    pub renewal_id: Option<RenewalId>,
+}
+
+/// What a CA knows a certificate by when it is asked when to renew it, or told what an order replaces: authority key identifier and serial
+/// number, each in base64url, with a dot in between (RFC 9773 §4.1).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RenewalId(Box<str>);
+
+impl RenewalId {
+    /// Of the octets of both, as they stand in the certificate.
+    #[must_use]
+    pub fn new(authority_key_identifier: &[u8], serial: &[u8]) -> Self {
+        let [authority, serial] =
+            [authority_key_identifier, serial].map(|octets| data_encoding::BASE64URL_NOPAD.encode(octets));
+        Self(format!("{authority}.{serial}").into())
+    }
+
+    /// Authority key identifier and serial number.
+    #[must_use]
+    pub fn parts(&self) -> (&str, &str) {
+        self.0.split_once('.').unwrap_or((&self.0, ""))
+    }
+}
+
+impl fmt::Display for RenewalId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
 /// A chain that could not be read.
@@ -88,7 +118,16 @@ pub fn read_leaf(chain_pem: &[u8]) -> Result<Leaf, ChainError> {
         algorithm: algorithm(public_key),
         public_key: public_key.subject_public_key.data.to_vec(),
         issuer: common_name(certificate.issuer()),
+        renewal_id: renewal_id(&certificate),
     })
+}
+
+fn renewal_id(certificate: &X509Certificate<'_>) -> Option<RenewalId> {
+    let authority = certificate.iter_extensions().find_map(|extension| match extension.parsed_extension() {
+        ParsedExtension::AuthorityKeyIdentifier(authority) => authority.key_identifier.as_ref(),
+        _ => None,
+    })?;
+    Some(RenewalId::new(authority.0, certificate.raw_serial()))
 }
 
 fn dns_names(certificate: &X509Certificate<'_>) -> BTreeSet<HostName> {

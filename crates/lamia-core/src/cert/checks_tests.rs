@@ -22,6 +22,7 @@ fn good() -> Held {
         algorithm: Some(KeyAlgorithm::P256),
         public_key: vec![4, 1, 2],
         issuer: "Test CA".to_owned(),
+        renewal_id: None,
     };
     Held { leaf, key: vec![4, 1, 2], directory: Some("https://ca.example/dir".to_owned()) }
 }
@@ -130,4 +131,16 @@ fn what_is_no_chain_is_told_apart() {
     assert_eq!(read_leaf(b"nonsense"), Err(ChainError::NoCertificate));
     let no_x509 = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     assert_eq!(read_leaf(no_x509.as_bytes()), Err(ChainError::NotX509));
+}
+
+#[test]
+fn what_a_ca_knows_a_certificate_by_is_as_in_the_example_of_its_rfc() {
+    // RFC 9773, appendix A: key identifier and serial number, in base64url without padding.
+    let authority = [
+        0x69, 0x88, 0x5b, 0x6b, 0x87, 0x46, 0x40, 0x41, 0xe1, 0xb3, 0x7b, 0x84, 0x7b, 0xa0, 0xae, 0x2c, 0xde, 0x01,
+        0xc8, 0xd4,
+    ];
+    let id = RenewalId::new(&authority, &[0x00, 0x87, 0x65, 0x43, 0x21]);
+    assert_eq!(id.to_string(), "aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE");
+    assert_eq!(id.parts(), ("aYhba4dGQEHhs3uEe6CuLN4ByNQ", "AIdlQyE"));
 }

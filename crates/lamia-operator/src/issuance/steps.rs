@@ -5,7 +5,7 @@ use lamia_api::host::KeyAlgorithm;
 use lamia_api::host_certificate::ChallengeRecord;
 use lamia_core::cert::budget::{Allowance, Ask};
 use lamia_core::cert::caa::CaaVerdict;
-use lamia_core::cert::checks::{Held, InHand, fits, read_leaf};
+use lamia_core::cert::checks::{Held, InHand, RenewalId, fits, read_leaf};
 use lamia_core::cert::gate::{Fact, Gate, GateFacts, gate, worst};
 use lamia_core::cert::order::OrderSnapshot;
 use lamia_core::cert::retry::Failure;
@@ -106,19 +106,20 @@ impl Turn<'_> {
     /// Whether the budgets let an order through. A renewal asks again when it is known whether it is exempt.
     fn within_budget(&self, now: Timestamp) -> Gate {
         let names = self.case.request.name_set();
-        let replaces = self.may_replace(now);
+        let replaces = self.replaceable(now).is_some();
         match self.edges.budgets.allowance(&self.case.request.issuer, Ask { names: &names, replaces }, now) {
             Allowance::Now => Gate::Open,
             Allowance::At { at, message } => held_by_budget(at, message),
         }
     }
 
-    /// Whether a new order would name the certificate in hand as the one it replaces.
-    fn may_replace(&self, now: Timestamp) -> bool {
-        let Ok(issuer) = &self.issuer else { return false };
-        issuer.account.directory().renewal_info
+    /// The certificate in hand, if a new order would name it as the one it replaces.
+    fn replaceable(&self, now: Timestamp) -> Option<&RenewalId> {
+        let issuer = self.issuer.as_ref().ok()?;
+        let may = issuer.account.directory().renewal_info
             && !self.case.memory.replaces_refused
-            && self.case.flaw(Some(&issuer.directory), now).is_none()
+            && self.case.flaw(Some(&issuer.directory), now).is_none();
+        self.case.held().filter(|_| may)?.leaf.renewal_id.as_ref()
     }
 
     /// Makes the pending key and saves it.
@@ -139,7 +140,7 @@ impl Turn<'_> {
 
     /// Places the order, if the budgets let it.
     pub(super) async fn new_order(&mut self, issuer: &Issuer) -> Result<(), StoreError> {
-        let replaces = if self.may_replace(self.now()) { self.leaf_in_hand().await? } else { None };
+        let replaces = self.replaceable(self.now()).cloned();
         let names = self.case.request.name_set();
         let ask = Ask { names: &names, replaces: replaces.is_some() };
         let now = self.now();

@@ -13,6 +13,7 @@ use lamia_api::host_certificate::ChallengeRecord;
 use lamia_api::issuer::Limits;
 use lamia_api::{HostCertificate, HostCertificateSpec, HostCertificateStatus};
 use lamia_core::cert::caa::CaaVerdict;
+use lamia_core::cert::checks::RenewalId;
 use lamia_core::cert::gate::Fact;
 use lamia_core::cert::order::{AcmeProblem, Authorization, Dns01, OrderSnapshot, OrderStatus, ValidationStatus};
 use lamia_core::host::reason::{Because, CertificateReason};

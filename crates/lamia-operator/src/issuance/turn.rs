@@ -1,7 +1,6 @@
 //! One turn of one certificate: step after step until one has to wait. Nothing sleeps here; a turn that waits ends and says until when.
 
 use jiff::{SignedDuration, Timestamp};
-use lamia_core::cert::checks::{InHand, leaf_der};
 use lamia_core::cert::renewal::Window;
 use lamia_core::cert::step::{Need, Observed, Recorded, Step, TxtState, Wait, next_step};
 use lamia_core::host::reason::{Because, CertificateReason};
@@ -186,15 +185,17 @@ impl Turn<'_> {
         if !issuer.account.directory().renewal_info {
             return;
         }
-        let first = held.leaf.validity.first_question(now, seed(&held.leaf.serial));
-        if now < *self.case.memory.ask_again.get_or_insert(first) {
+        let first = || held.leaf.validity.first_question(now, seed(&held.leaf.serial));
+        let due = self.case.memory.ask_again.unwrap_or_else(first);
+        if now < due {
+            self.case.memory.ask_again = Some(due);
             return;
         }
-        let Ok(Some(der)) = self.leaf_in_hand().await else {
-            self.case.memory.ask_again = Some(after(now, ADVICE_RETRY));
+        let Some(id) = held.leaf.renewal_id.clone() else {
+            self.case.memory.ask_again = Some(after(now, ADVICE_RECHECK));
             return;
         };
-        let again = match issuer.account.renewal_window(&der).await {
+        let again = match issuer.account.renewal_window(&id).await {
             Ok(Some(advice)) => {
                 self.case.memory.window = Some(Window { start: advice.start, end: advice.end });
                 advice.ask_again
@@ -206,15 +207,6 @@ impl Turn<'_> {
             }
         };
         self.case.memory.ask_again = Some(again);
-    }
-
-    /// The certificate in hand as DER, read back from the Secret.
-    pub(super) async fn leaf_in_hand(&self) -> Result<Option<Vec<u8>>, StoreError> {
-        if !matches!(self.case.secret.in_hand, InHand::Certificate(_)) {
-            return Ok(None);
-        }
-        let master = self.edges.store.read_master(&self.case.owner).await?;
-        Ok(master.and_then(|master| leaf_der(&master.chain?).ok()))
     }
 
     /// Notes that the API server did not do it; says when to try again.

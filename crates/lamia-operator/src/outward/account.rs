@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use lamia_core::cert::checks::RenewalId;
 use lamia_core::cert::order::OrderSnapshot;
 use lamia_providers::acme::{AcmeAccount, AcmeError, DirectoryInfo, NewOrder, RenewalWindow};
 
@@ -62,7 +63,7 @@ impl AcmeAccount for Guarded {
         self.call("download_certificate", self.account.certificate(order_url)).await
     }
 
-    async fn renewal_window(&self, certificate_der: &[u8]) -> Result<Option<RenewalWindow>, AcmeError> {
-        self.call("read_renewal_window", self.account.renewal_window(certificate_der)).await
+    async fn renewal_window(&self, certificate: &RenewalId) -> Result<Option<RenewalWindow>, AcmeError> {
+        self.call("read_renewal_window", self.account.renewal_window(certificate)).await
     }
 }

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use http::StatusCode;
 use instant_acme as ia;
 use jiff::Timestamp;
+use lamia_core::cert::checks::RenewalId;
 use lamia_core::cert::order::{Authorization, OrderSnapshot, OrderStatus, ValidationStatus};
-use rustls_pki_types::CertificateDer;
 use tokio::sync::Mutex;
 
 use super::convert::{self, authorization, failure, snapshot};
@@ -135,13 +135,12 @@ impl Client {
 
     async fn place(&self, order: &NewOrder) -> Result<ia::Order, ia::Error> {
         let identifiers: Vec<_> = order.names.iter().map(|name| ia::Identifier::Dns(name.to_string())).collect();
-        let replaced = order.replaces.as_deref().filter(|_| self.directory.renewal_info).map(CertificateDer::from);
         let mut request = ia::NewOrder::new(&identifiers);
         if let Some(profile) = &order.profile {
             request = request.profile(profile);
         }
-        if let Some(der) = &replaced {
-            request = request.replaces(certificate_id(der)?);
+        if let Some(replaced) = order.replaces.as_ref().filter(|_| self.directory.renewal_info) {
+            request = request.replaces(certificate_id(replaced));
         }
         match self.account.new_order(&request).await {
             Ok(order) => Ok(order),
@@ -176,11 +175,9 @@ impl Client {
     }
 }
 
-fn certificate_id(der: &CertificateDer<'_>) -> Result<ia::CertificateIdentifier<'static>, ia::Error> {
-    ia::CertificateIdentifier::try_from(der).map_err(|cause| {
-        let hint = "the certificate has no authority key identifier; the CA can't be asked about it";
-        ours(ProviderError::new(ErrorKind::Invalid, "identify a certificate", hint).caused_by(cause))
-    })
+fn certificate_id(id: &RenewalId) -> ia::CertificateIdentifier<'_> {
+    let (authority_key_identifier, serial) = id.parts();
+    ia::CertificateIdentifier { authority_key_identifier: authority_key_identifier.into(), serial: serial.into() }
 }
 
 #[async_trait]
@@ -262,13 +259,12 @@ impl AcmeAccount for Client {
         .await
     }
 
-    async fn renewal_window(&self, certificate_der: &[u8]) -> Result<Option<RenewalWindow>, AcmeError> {
+    async fn renewal_window(&self, certificate: &RenewalId) -> Result<Option<RenewalWindow>, AcmeError> {
         if !self.directory.renewal_info {
             return Ok(None);
         }
         call("ask when to renew", || async {
-            let id = certificate_id(&CertificateDer::from(certificate_der))?;
-            let (info, wait) = self.account.renewal_info(&id).await?;
+            let (info, wait) = self.account.renewal_info(&certificate_id(certificate)).await?;
             let window = renewal_window(&info, wait, Timestamp::now());
             window.map(Some).ok_or(ia::Error::Str("the window is out of range"))
         })

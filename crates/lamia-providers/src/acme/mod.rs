@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use lamia_core::cert::checks::RenewalId;
 use lamia_core::cert::order::{AcmeProblem, OrderSnapshot};
 use lamia_core::name::HostName;
 
@@ -138,9 +139,9 @@ pub struct NewOrder {
     pub names: Vec<HostName>,
     /// The profile, where the CA has such.
     pub profile: Option<String>,
-    /// The certificate that this one replaces, in DER (RFC 9773 §5); such an order is exempt from rate limits. Left out
-    /// where the CA offers no renewal information. A certificate that was replaced before is refused as `alreadyReplaced`.
-    pub replaces: Option<Vec<u8>>,
+    /// The certificate that this one replaces (RFC 9773 §5); such an order is exempt from rate limits. Left out where the
+    /// CA offers no renewal information. A certificate that was replaced before is refused as `alreadyReplaced`.
+    pub replaces: Option<RenewalId>,
 }
 
 /// One account at one CA.
@@ -177,5 +178,5 @@ pub trait AcmeAccount: Send + Sync {
 
     /// When to renew; `None` where the CA offers no renewal information. `ask_again` is between a minute and a day from
     /// now (RFC 9773 §4.3.2), and in six hours where the CA does not say.
-    async fn renewal_window(&self, certificate_der: &[u8]) -> Result<Option<RenewalWindow>, AcmeError>;
+    async fn renewal_window(&self, certificate: &RenewalId) -> Result<Option<RenewalWindow>, AcmeError>;
 }

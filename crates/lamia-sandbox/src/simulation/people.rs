@@ -147,7 +147,7 @@ impl People {
             Act::DamageSecret { host, remove } => self.damage_secret(world, host, remove).await?,
             Act::Revoke(host) => {
                 let served = world.shelf.served(&world.cast.host(host).label);
-                served.and_then(|leaf| world.ca.revoke(&leaf.sha256))
+                served.and_then(|leaf| world.ca.revoke(leaf.renewal_id.as_ref()?))
             }
             Act::Readdress => self.readdress().await?,
             Act::SquatSecret(host) => self.squat_secret(world, host).await?,

@@ -109,6 +109,7 @@ impl State {
         params.not_before = instant(self.now);
         params.not_after = instant(self.now + self.ca_life);
         params.serial_number = Some(self.serials.into());
+        params.use_authority_key_identifier_extension = true;
         let issuer = rcgen::Issuer::from_params(&self.ca, &self.ca_key);
         params.signed_by(&key, &issuer).expect("a certificate").pem()
     }
@@ -216,7 +217,7 @@ impl AcmeAccount for World {
         self.trip.pass("certificate", act, lost_word).await
     }
 
-    async fn renewal_window(&self, _certificate_der: &[u8]) -> Result<Option<RenewalWindow>, AcmeError> {
+    async fn renewal_window(&self, _certificate: &RenewalId) -> Result<Option<RenewalWindow>, AcmeError> {
         let act = || {
             let state = self.lock();
             state.may_ask()?;
@@ -254,8 +255,8 @@ impl AcmeAccount for Account {
     async fn certificate(&self, order_url: &str) -> Result<String, AcmeError> {
         self.0.certificate(order_url).await
     }
-    async fn renewal_window(&self, der: &[u8]) -> Result<Option<RenewalWindow>, AcmeError> {
-        self.0.renewal_window(der).await
+    async fn renewal_window(&self, certificate: &RenewalId) -> Result<Option<RenewalWindow>, AcmeError> {
+        self.0.renewal_window(certificate).await
     }
 }
 

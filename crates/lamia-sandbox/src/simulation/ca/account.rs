@@ -3,7 +3,6 @@
 use super::*;
 use crate::simulation::weather::{Part, Strike};
 use lamia_providers::error::{ErrorKind, ProviderError};
-use lamia_providers::probe::fingerprint;
 
 /// The account.
 pub(super) struct Account {
@@ -130,10 +129,10 @@ impl AcmeAccount for Account {
         self.ca.ask("download", read).await
     }
 
-    async fn renewal_window(&self, certificate_der: &[u8]) -> Result<Option<RenewalWindow>, AcmeError> {
+    async fn renewal_window(&self, certificate: &RenewalId) -> Result<Option<RenewalWindow>, AcmeError> {
         let now = self.ca.clock.now();
         let advise = |state: &mut State| {
-            let issued = state.certificates.get(&fingerprint(certificate_der));
+            let issued = state.certificates.get(certificate);
             let issued = issued.ok_or_else(|| unknown("read renewal information"))?;
             let life = issued.not_after.duration_since(issued.not_before);
             let (start, end) = match issued.revoked {
@@ -208,11 +207,11 @@ impl State {
         }
         let (not_before, not_after) = (now, now + self.life);
         let certificate = self.issuing.sign(csr, &order.names, not_before, not_after);
-        let (chain, der) = certificate.ok_or_else(|| refused("finalize", "badCSR", 400))?;
+        let (chain, id) = certificate.ok_or_else(|| refused("finalize", "badCSR", 400))?;
         (order.status, order.issued, order.chain) = (OrderStatus::Processing, issued, Some(chain));
         let names: BTreeSet<HostName> = order.names.iter().cloned().collect();
         self.limits.issued(&names, order.replaces, now);
-        self.certificates.insert(fingerprint(&der), Issued { not_before, not_after, revoked: None });
+        self.certificates.insert(id, Issued { not_before, not_after, revoked: None });
         history.tell("ca", format!("order {place} for {}: a certificate", order.label()));
         Ok(order.snapshot(place))
     }

@@ -1,6 +1,7 @@
 //! Real certificates, short of a real CA's trust.
 
 use jiff::Timestamp;
+use lamia_core::cert::checks::{RenewalId, read_leaf};
 use lamia_core::name::HostName;
 use rcgen::{
     BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, PKCS_ECDSA_P256_SHA256, PublicKeyData,
@@ -22,14 +23,14 @@ impl Issuing {
         Ok(Self { issuer: Issuer::new(params, KeyPair::generate()?), serial: 0 })
     }
 
-    /// Signs what the CSR's key asks for, for these names: PEM and DER. `None` where the CSR is none.
+    /// Signs what the CSR's key asks for, for these names: PEM, and what the CA knows it by. `None` where the CSR is none.
     pub(super) fn sign(
         &mut self,
         csr: &[u8],
         names: &[HostName],
         not_before: Timestamp,
         not_after: Timestamp,
-    ) -> Option<(String, Vec<u8>)> {
+    ) -> Option<(String, RenewalId)> {
         let (_, request) = X509CertificationRequest::from_der(csr).ok()?;
         let key = RequestedKey(request.certification_request_info.subject_pki.subject_public_key.data.to_vec());
         let mut params = CertificateParams::new(names.iter().map(ToString::to_string).collect::<Vec<_>>()).ok()?;
@@ -37,8 +38,10 @@ impl Issuing {
         (params.not_before, params.not_after) = (instant(not_before), instant(not_after));
         self.serial += 1;
         params.serial_number = Some(self.serial.into());
-        let certificate = params.signed_by(&key, &self.issuer).ok()?;
-        Some((certificate.pem(), certificate.der().to_vec()))
+        params.use_authority_key_identifier_extension = true;
+        let chain = params.signed_by(&key, &self.issuer).ok()?.pem();
+        let id = read_leaf(chain.as_bytes()).ok()?.renewal_id?;
+        Some((chain, id))
     }
 }
 

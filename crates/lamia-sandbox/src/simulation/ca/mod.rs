@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
+use lamia_core::cert::checks::RenewalId;
 use lamia_core::cert::order::{AcmeProblem, Authorization, Dns01, OrderSnapshot, OrderStatus, ValidationStatus};
 use lamia_core::name::{Fqdn, HostName};
 use lamia_core::record::{RecordType, RecordValue, RrsetKey};
@@ -55,8 +56,7 @@ struct State {
     life: SignedDuration,
     issuing: Issuing,
     orders: Vec<Order>,
-    /// By the certificate's fingerprint.
-    certificates: BTreeMap<String, Issued>,
+    certificates: BTreeMap<RenewalId, Issued>,
     limits: CaLimits,
     calls: u64,
 }
@@ -109,7 +109,7 @@ impl Ca {
     }
 
     /// Revokes a certificate: from now on it is to be renewed at once.
-    pub(super) fn revoke(&self, certificate: &str) -> Option<()> {
+    pub(super) fn revoke(&self, certificate: &RenewalId) -> Option<()> {
         let now = self.clock.now();
         let mut state = self.state();
         let issued = state.certificates.get_mut(certificate).filter(|it| it.revoked.is_none())?;
