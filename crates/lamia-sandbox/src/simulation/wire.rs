@@ -15,7 +15,7 @@ use http::{Method, Request, Response, StatusCode, Uri};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, BodyStream, Full, StreamBody};
 use serde_json::{Value, json};
-use tokio::sync::watch;
+use tokio::sync::Notify;
 use tower::Service;
 
 use super::shelf::{Item, Shelf};
@@ -33,20 +33,19 @@ pub(super) struct Wire {
     cluster: Cluster,
     weather: Arc<Weather>,
     shelf: Shelf,
-    /// Changes when all watches break.
-    cuts: Arc<watch::Sender<u64>>,
+    /// Tells all watches to break, in the order in which they began. (tokio's `watch` wakes in an order of its own, by chance.)
+    cuts: Arc<Notify>,
     traffic: Arc<Mutex<BTreeMap<&'static str, u64>>>,
 }
 
 impl Wire {
     pub(super) fn new(cluster: Cluster, weather: Arc<Weather>, shelf: Shelf) -> Self {
-        let cuts = Arc::new(watch::Sender::new(0));
-        Self { cluster, weather, shelf, cuts, traffic: Arc::default() }
+        Self { cluster, weather, shelf, cuts: Arc::default(), traffic: Arc::default() }
     }
 
     /// All watches break off.
     pub(super) fn cut(&self) {
-        self.cuts.send_modify(|cuts| *cuts += 1);
+        self.cuts.notify_waiters();
     }
 
     /// Requests so far: `lease`, `watch`, `read`, `write`.
@@ -83,11 +82,10 @@ impl Wire {
 
     /// A watch that ends when all do, or has just begun.
     fn until_cut(&self, response: Response<Body>, at_once: bool) -> Response<Body> {
-        let mut cuts = self.cuts.subscribe();
+        let cuts = self.cuts.clone().notified_owned();
         let cut = async move {
             if !at_once {
-                // An error means that the world ends; so does the watch.
-                let _ = cuts.changed().await;
+                cuts.await;
             }
         };
         response.map(|body| {

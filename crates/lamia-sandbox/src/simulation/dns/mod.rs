@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use lamia_core::dns::ownership::marker_name;
 use lamia_core::name::Fqdn;
 use lamia_core::record::{RecordType, RecordValue, Rrset, RrsetKey, Values, ZoneRecords};
 use lamia_operator::clock::Clock as _;
@@ -145,12 +146,14 @@ impl Dns {
         found.map(|rrset| rrset.values.clone()).unwrap_or_default()
     }
 
-    /// Somebody else adds an RRset; `None` where a zone, or room in it, is missing.
+    /// Somebody else adds an RRset; `None` where a zone, or room in it, is missing. A name with a marker is taken, even while its records
+    /// are gone: what anybody puts there instead is damage.
     pub(super) fn add_foreign(&self, key: &RrsetKey, rrset: &Rrset) -> Option<()> {
         let mut state = self.state();
         let zone = state.zone_of(&key.name)?;
-        let at_name = state.zones[&zone].records.keys().any(|it| it.name == key.name);
-        if at_name && !state.foreign.contains_key(key) {
+        let holds = |name: &Fqdn| state.zones[&zone].records.keys().any(|it| it.name == *name);
+        let is_taken = holds(&key.name) || marker_name(&key.name).is_ok_and(|marker| holds(&marker));
+        if is_taken && !state.foreign.contains_key(key) {
             return None;
         }
         state.foreign.insert(key.clone(), rrset.clone());
