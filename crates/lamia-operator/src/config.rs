@@ -12,6 +12,8 @@ pub struct Config {
     pub namespace: String,
     /// Name of this cluster in DNS markers; default: the one that is stored in the cluster already.
     pub cluster_id: Option<String>,
+    /// Who we are, in the Lease and in Events: the pod's name. No two living processes may share it.
+    pub instance: String,
     /// Namespaces of shared gateways: where Services are looked for and Secrets are delivered to.
     pub gateway_namespaces: Vec<String>,
     /// Recursive resolvers; none means the system's.
@@ -48,6 +50,7 @@ impl Default for Config {
         Self {
             namespace: "lamia-system".to_owned(),
             cluster_id: None,
+            instance: instance_name(),
             gateway_namespaces: vec!["istio-system".to_owned(), "istio-ingress".to_owned()],
             resolvers: Vec::new(),
             dns_port: 53,
@@ -60,4 +63,10 @@ impl Default for Config {
             watch_timeout: 200,
         }
     }
+}
+
+/// The pod's name where there is one.
+fn instance_name() -> String {
+    let named = std::env::var("POD_NAME").or_else(|_| std::env::var("HOSTNAME"));
+    named.unwrap_or_else(|_| format!("lamia-{}", std::process::id()))
 }

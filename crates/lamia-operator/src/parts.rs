@@ -76,7 +76,7 @@ impl Parts {
         };
         let certificates = Certificates::new(edges, wake.hosts.clone());
         let status = (client.clone(), leadership, metrics.clone());
-        let events = EventRecorder::start(client.clone(), instance_name(), metrics.clone());
+        let events = EventRecorder::start(client.clone(), config.instance.clone(), metrics.clone());
         let issuers = IssuerController {
             client: client.clone(),
             namespace: config.namespace.clone(),
@@ -285,11 +285,4 @@ fn wake_zones_of_provider(world: &SharedWorld, wake: &Wake, schedule: Schedule) 
         let homeless = world.hosts.iter().filter(|(_, host)| host.zone.is_none());
         homeless.for_each(|(key, _)| wake.hosts.add(key.clone()));
     })
-}
-
-/// Who we are, for Events: the pod's name where there is one.
-pub(crate) fn instance_name() -> String {
-    std::env::var("POD_NAME")
-        .or_else(|_| std::env::var("HOSTNAME"))
-        .unwrap_or_else(|_| format!("lamia-{}", std::process::id()))
 }

@@ -32,7 +32,7 @@ use crate::issuance::ROLE_MASTER;
 use crate::lease::{Election, LEASE, LeaderElection, Leadership, LeaseConfig};
 use crate::metrics::Metrics;
 use crate::outside::Outside;
-use crate::parts::{Parts, instance_name};
+use crate::parts::Parts;
 use crate::watch::{Change, follow};
 use crate::watches;
 use crate::world::Listing;
@@ -67,7 +67,7 @@ pub async fn run_in(outside: Outside, config: Config, client: Client, stop: Canc
     let metrics = Metrics::new();
     let client = metrics.counting(client);
     let election =
-        LeaseConfig { times: config.election, ..LeaseConfig::new(&config.namespace, LEASE, instance_name()) };
+        LeaseConfig { times: config.election, ..LeaseConfig::new(&config.namespace, LEASE, &config.instance) };
     let over = CancellationToken::new();
     let Election { leadership, task } = LeaderElection::new(client.clone(), election).run(over.clone());
     let health = Health::new(leadership.clone());

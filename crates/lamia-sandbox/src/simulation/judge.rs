@@ -182,8 +182,8 @@ impl Judge {
         let is_ready = is_ready(world, host);
         let contradicts = is_ready != stands;
         if self.contradicted.outlasts(host, contradicts, now, PATIENCE, &mut next) && (stands || is_ready) {
-            let (status, reason) = ready(world, host).unwrap_or_default();
-            broken("condition", &format!("is Ready={status} ({reason}), and in truth it is {stands}"));
+            let (status, why) = ready(world, host).unwrap_or_default();
+            broken("condition", &format!("is Ready={status} ({why}), and in truth it is {stands}"));
         }
         let is_waiting = valid.is_none() && !in_the_way && world.dns.restriction(name.fqdn()).is_none();
         if self.waiting.outlasts(host, is_waiting, now, STUCK, &mut next) {
@@ -257,7 +257,7 @@ fn touched(world: &World, people: &People) -> BTreeSet<usize> {
     touched
 }
 
-/// `Ready`, as a host is told: status and reason.
+/// `Ready`, as a host is told: status, and reason with message.
 fn ready(world: &World, host: usize) -> Option<(String, String)> {
     world.shelf.told(&world.cast.host(host).key).and_then(|told| told.ready)
 }

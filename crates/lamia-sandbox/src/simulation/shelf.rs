@@ -62,7 +62,7 @@ impl Item {
 /// What a host's status says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Told {
-    /// `Ready`: status and reason.
+    /// `Ready`: status, and reason with message.
     pub(super) ready: Option<(String, String)>,
 }
 
@@ -178,7 +178,8 @@ fn told(host: &Value) -> Told {
     let conditions = host["status"]["conditions"].as_array();
     let ready = conditions.and_then(|all| all.iter().find(|it| it["type"] == "Ready"));
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    Told { ready: ready.map(|it| (text(&it["status"]), text(&it["reason"]))) }
+    let why = |it: &Value| format!("{}: {}", text(&it["reason"]), text(&it["message"]));
+    Told { ready: ready.map(|it| (text(&it["status"]), why(it))) }
 }
 
 /// The host and the Secret of a Gateway's TLS server.

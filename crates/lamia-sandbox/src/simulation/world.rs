@@ -108,6 +108,8 @@ pub(super) fn config() -> Config {
     Config {
         namespace: NAMESPACE.to_owned(),
         cluster_id: Some(CLUSTER_ID.to_owned()),
+        // Pauses are spread by it.
+        instance: "lamia-0".to_owned(),
         gateway_namespaces: vec![GATEWAY_NAMESPACE.to_owned()],
         election: ElectionTimes {
             duration: Duration::from_secs(60 * 60),
