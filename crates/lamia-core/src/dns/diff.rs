@@ -9,15 +9,17 @@ use std::fmt::{self, Write as _};
 
 use super::admit::Subject;
 use super::draft::Draft;
+use super::ownership::parse_value;
 use crate::name::Fqdn;
-use crate::record::{RrsetChange, RrsetKey};
+use crate::record::{RecordType, RrsetChange, RrsetKey};
 
 /// Changes that belong together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unit {
     /// Who wants them.
     pub subjects: BTreeSet<Subject>,
-    /// The changes, by name; at one name, removals first.
+    /// The changes, by name; at one name, removals first. Markers come before what they speak of, and go after it: of a unit that is
+    /// done only in part, nothing is left that nobody owns.
     pub changes: Vec<RrsetChange>,
 }
 
@@ -51,11 +53,32 @@ pub(super) fn units(draft: &Draft<'_>) -> Vec<Unit> {
     }
     let mut units: Vec<Unit> = units.into_values().collect();
     for unit in &mut units {
-        // At one name what goes is named first: some servers check change by change that no CNAME has company.
-        unit.changes.sort_by(|a, b| (&a.key.name, a.after.is_some()).cmp(&(&b.key.name, b.after.is_some())));
+        unit.changes.sort_by(|a, b| place(a).cmp(&place(b)));
     }
     units.sort_by_key(Unit::only_removes);
     units
+}
+
+/// Where a change stands in its unit.
+fn place(change: &RrsetChange) -> (MarkersTurn, &Fqdn, bool) {
+    let rrsets = change.before.iter().chain(&change.after);
+    let is_marker =
+        change.key.rtype == RecordType::Txt && rrsets.flat_map(|it| &it.values).any(|it| parse_value(it).is_some());
+    let turn = match (is_marker, &change.after) {
+        (true, Some(_)) => MarkersTurn::Before,
+        (true, None) => MarkersTurn::After,
+        (false, _) => MarkersTurn::Between,
+    };
+    // At one name what goes is named first: some servers check change by change that no CNAME has company.
+    (turn, &change.key.name, change.after.is_some())
+}
+
+/// Before, between or after the markers of its unit.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum MarkersTurn {
+    Before,
+    Between,
+    After,
 }
 
 /// How much one call to a provider takes.

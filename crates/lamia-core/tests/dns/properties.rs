@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use lamia_core::dns::admit::Subject;
-use lamia_core::dns::ownership::{MarkerKind, marker_name, parse_value};
+use lamia_core::dns::diff::apply_to;
+use lamia_core::dns::ownership::{MarkerKind, Whose, marker_name, parse_value, whose};
+use lamia_core::dns::plan::ZonePlan;
 use lamia_core::dns::safety::list_hash;
 use lamia_core::name::Fqdn;
 use lamia_core::record::{RecordType, RecordValue, RrsetKey, ZoneRecords};
@@ -11,7 +13,7 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
 use crate::nameserver::ask;
-use crate::stage::{Stage, name};
+use crate::stage::{Stage, name, us};
 
 /// Names of hosts and foreign records: few, so that they meet.
 const LABELS: [&str; 11] = ["@", "*", "a", "b", "*.a", "*.b", "a.b", "b.b", "a.a.b", "*.a.b", "b.a.a"];
@@ -158,6 +160,21 @@ fn check_wildcards(before: &ZoneRecords, stage: &Stage) -> Result<(), TestCaseEr
     Ok(())
 }
 
+/// However far a unit comes, no address is left that nobody owns and somebody did not put there.
+fn check_parts(before: &ZoneRecords, plan: &ZonePlan) -> Result<(), TestCaseError> {
+    let is_foreign = |name: &Fqdn, records: &ZoneRecords| matches!(whose(name, records, &us()), Whose::Foreign { .. });
+    for unit in &plan.units {
+        let mut records = before.clone();
+        let touched: BTreeSet<&Fqdn> = unit.changes.iter().map(|change| &change.key.name).collect();
+        for change in &unit.changes {
+            apply_to(&mut records, std::slice::from_ref(change));
+            let left = touched.iter().find(|name| is_foreign(name, &records) && !is_foreign(name, before));
+            prop_assert_eq!(left, None, "after {:?} of {}", change.key, plan);
+        }
+    }
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
@@ -183,6 +200,7 @@ proptest! {
             let again = stage.plan();
             prop_assert!(again.is_empty(), "not at rest:\nfirst {plan}\nthen {again}\n{:#?}", stage.records);
             check_wildcards(&before, &stage)?;
+            check_parts(&before, &plan)?;
             consent(&mut stage);
             let refused = |subject: &Subject| again.refusals.iter().any(|refusal| refusal.subject == *subject);
             for (source, demand) in &stage.wanted.hosts {
