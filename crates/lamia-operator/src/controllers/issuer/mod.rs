@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use kube::Client;
 use lamia_api::issuer::{ACMEIssuer, ACMEIssuerSpec};
 use lamia_core::host::ObjectKey;
@@ -164,21 +164,24 @@ impl IssuerController {
         let opened = self.outward.acme("open_account", self.cas.open(config)).await;
         let account = opened.map_err(|error| Trouble::at_the_ca(name, &error))?;
         tracing::info!(issuer = name, account = account.uri(), "ACME account is open");
-        let (this, name, uri) = (self.clone(), name.to_owned(), account.uri().to_owned());
-        Ok(self.outward.account(account, move || this.forgotten(&name, &uri)))
+        let (name, uri) = (name.to_owned(), account.uri().to_owned());
+        // Weak, for the account is among them.
+        let (known, queue, clock) = (Arc::downgrade(&self.known.0), self.queue.clone(), self.clock.clone());
+        let forgotten = move || {
+            if let Some(known) = known.upgrade() {
+                forgotten(&Known(known), &queue, (&name, &uri), clock.now());
+            }
+        };
+        Ok(self.outward.account(account, forgotten))
     }
+}
 
-    /// The CA does not know the account any more: it is opened anew, unless that was done a short while ago.
-    fn forgotten(&self, name: &str, uri: &str) {
-        let is_news = self.known.lock().get_mut(name).is_some_and(|entry| entry.forgotten(uri, self.clock.now()));
-        if is_news {
-            tracing::warn!(
-                issuer = name,
-                account = uri,
-                "the CA does not know the account any more; it is opened anew"
-            );
-            self.queue.add(name.to_owned());
-        }
+/// The CA does not know the account any more: it is opened anew, unless that was done a short while ago.
+fn forgotten(known: &Known, queue: &WorkQueue<String>, (name, uri): (&str, &str), now: Timestamp) {
+    let is_news = known.lock().get_mut(name).is_some_and(|entry| entry.forgotten(uri, now));
+    if is_news {
+        tracing::warn!(issuer = name, account = uri, "the CA does not know the account any more; it is opened anew");
+        queue.add(name.to_owned());
     }
 }
 

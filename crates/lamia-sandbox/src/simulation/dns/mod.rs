@@ -153,7 +153,7 @@ impl Dns {
         let zone = state.zone_of(&key.name)?;
         let holds = |name: &Fqdn| state.zones[&zone].records.keys().any(|it| it.name == *name);
         let is_taken = holds(&key.name) || marker_name(&key.name).is_ok_and(|marker| holds(&marker));
-        if is_taken && !state.foreign.contains_key(key) {
+        if is_taken {
             return None;
         }
         state.foreign.insert(key.clone(), rrset.clone());
