@@ -91,7 +91,6 @@ pub async fn run_in(outside: Outside, config: Config, client: Client, stop: Canc
         metrics.term_begins();
         let ended = term(process, leadership.clone(), &health, &stop).await?;
         health.term_ends();
-        metrics.term_ends();
         if ended == Ended::Stopped {
             break;
         }
@@ -126,6 +125,14 @@ struct Term {
     stop: CancellationToken,
     /// Told when a list is complete.
     settled: Arc<Notify>,
+    metrics: Metrics,
+}
+
+/// However it ends: what metrics sample of it would keep it in memory.
+impl Drop for Term {
+    fn drop(&mut self) {
+        self.metrics.term_ends();
+    }
 }
 
 impl Term {
@@ -196,7 +203,8 @@ pub(crate) async fn term(
     let parts = Parts::assemble(process, leadership.clone(), awaited(config), zone_events);
     let world = parts.world.clone();
     health.term_begins(move || world.lock().missing_lists());
-    let mut term = Term { tasks: JoinSet::new(), stop: stop.child_token(), settled: parts.settled.clone() };
+    let (stopped, settled) = (stop.child_token(), parts.settled.clone());
+    let mut term = Term { tasks: JoinSet::new(), stop: stopped, settled, metrics: metrics.clone() };
     start_watches(&mut term, config, client, &parts);
     start_controllers(&mut term, &parts, metrics, events);
     let ended = tokio::select! {
