@@ -170,9 +170,8 @@ impl Turn<'_> {
 
     fn order_refused(&mut self, error: &AcmeError, ask: Ask<'_>) {
         self.case.memory.gate = None;
-        if error.problem().is_some() {
-            self.edges.budgets.order_failed(&self.case.request.issuer, ask);
-        }
+        // Where only the answer was lost there may be an order. Nobody knows of it, so it never becomes a certificate.
+        self.edges.budgets.order_failed(&self.case.request.issuer, ask);
         self.refused(error, false);
         if let (Some(until), Some(trouble)) = (self.case.memory.hold, &self.case.memory.trouble)
             && trouble.reason == CertificateReason::RateLimited
