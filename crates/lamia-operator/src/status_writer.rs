@@ -133,8 +133,24 @@ where
         }
     }
 
+    /// Whether the object says just `next`, and nothing else is on its way to it: most turns end here. `began` is the status that the turn
+    /// began with, `shown` the one that is known now. What a watch shows is to become known before this writer [observes](Self::observed)
+    /// it, so that a writer at rest wrote no later than what is known.
+    pub(crate) fn is_told(
+        &self,
+        key: &ObjectKey,
+        next: &K::Status,
+        began: &Arc<K::Status>,
+        shown: impl FnOnce() -> Option<Arc<K::Status>>,
+    ) -> bool
+    where
+        K::Status: PartialEq,
+    {
+        **began == *next && self.is_at_rest(key) && shown().is_some_and(|shown| Arc::ptr_eq(&shown, began))
+    }
+
     /// Whether the watch has shown the last status that was submitted, as it was submitted.
-    pub(crate) fn is_at_rest(&self, key: &ObjectKey) -> bool {
+    fn is_at_rest(&self, key: &ObjectKey) -> bool {
         self.shared.ledger().is_at_rest(key)
     }
 

@@ -85,24 +85,12 @@ pub enum ChainError {
     NotX509,
 }
 
-/// The first certificate of a PEM chain, as DER.
-///
-/// # Errors
-/// [`ChainError::NoCertificate`].
-pub fn leaf_der(chain_pem: &[u8]) -> Result<Vec<u8>, ChainError> {
-    CertificateDer::pem_slice_iter(chain_pem)
-        .next()
-        .and_then(Result::ok)
-        .map(|der| der.to_vec())
-        .ok_or(ChainError::NoCertificate)
-}
-
 /// Reads the first certificate of a PEM chain.
 ///
 /// # Errors
 /// [`ChainError`] when there is none, or it is no X.509 certificate.
 pub fn read_leaf(chain_pem: &[u8]) -> Result<Leaf, ChainError> {
-    let der = leaf_der(chain_pem)?;
+    let der = CertificateDer::pem_slice_iter(chain_pem).next().and_then(Result::ok).ok_or(ChainError::NoCertificate)?;
     let (_, certificate) = X509Certificate::from_der(&der).map_err(|_| ChainError::NotX509)?;
     let time =
         |time: x509_parser::time::ASN1Time| Timestamp::from_second(time.timestamp()).map_err(|_| ChainError::NotX509);

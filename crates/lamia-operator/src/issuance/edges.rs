@@ -54,15 +54,6 @@ pub struct NewCertificate<'a> {
     pub onto: Version,
 }
 
-/// What is in a master Secret. Read when it is needed and not kept: keys of thousands do not belong in memory.
-#[derive(Clone, Default)]
-pub struct Master {
-    /// PEM, leaf first.
-    pub chain: Option<Vec<u8>>,
-    /// PEM, PKCS #8: of an order under way.
-    pub pending_key: Option<Secret>,
-}
-
 /// Why something could not be kept or read.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -116,8 +107,9 @@ pub trait CertificateStore: Send + Sync {
     /// Saves the certificate with its key in the master Secret; the pending key goes in the same write.
     async fn save_certificate(&self, owner: &Owner, certificate: &NewCertificate<'_>) -> Result<Version, StoreError>;
 
-    /// Reads the master Secret; `None` if there is none.
-    async fn read_master(&self, owner: &Owner) -> Result<Option<Master>, StoreError>;
+    /// Reads the pending key (PEM, PKCS #8) from the master Secret; `None` if there is none. Read when it is needed and not kept: keys of
+    /// thousands do not belong in memory.
+    async fn read_pending_key(&self, owner: &Owner) -> Result<Option<Secret>, StoreError>;
 
     /// Lets a HostCertificate that is being deleted go, its master Secret first: nothing of it is in DNS any more.
     async fn release(&self, owner: &Owner) -> Result<(), StoreError>;

@@ -58,7 +58,7 @@ pub use book::Book;
 pub use budgets::Budgets;
 pub use case::{Asked, Case, Memory, Request, SecretState, seed};
 pub use edges::{
-    About, CaaLookup, CertificateStore, ChallengeDns, ChallengePlace, ChallengeState, Edges, Issuer, Issuers, Master,
+    About, CaaLookup, CertificateStore, ChallengeDns, ChallengePlace, ChallengeState, Edges, Issuer, Issuers,
     NewCertificate, Owner, StoreError, Version,
 };
 pub use key::PublicKey;

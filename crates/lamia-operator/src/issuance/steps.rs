@@ -283,8 +283,7 @@ impl Turn<'_> {
     /// The pending key, from memory or read back. When the Secret has none any more, the case knows so afterwards.
     async fn pending_key(&mut self) -> Result<Option<Secret>, StoreError> {
         if self.case.memory.key.is_none() {
-            let master = self.edges.store.read_master(&self.case.owner).await?;
-            self.case.memory.key = master.and_then(|master| master.pending_key);
+            self.case.memory.key = self.edges.store.read_pending_key(&self.case.owner).await?;
         }
         let key = self.case.memory.key.clone();
         self.case.secret.pending = key.as_ref().and_then(PublicKey::of);

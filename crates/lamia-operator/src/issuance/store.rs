@@ -30,7 +30,7 @@ use lamia_providers::secret::Secret;
 use serde_json::{Value, json};
 
 use super::case::SecretState;
-use super::edges::{About, CertificateStore, Master, NewCertificate, Owner, StoreError, Version};
+use super::edges::{About, CertificateStore, NewCertificate, Owner, StoreError, Version};
 use super::key::{PublicKey, in_hand};
 
 /// The value of [`LABEL_SECRET_ROLE`] on master Secrets.
@@ -188,11 +188,9 @@ impl CertificateStore for KubeStore {
         }
     }
 
-    async fn read_master(&self, owner: &Owner) -> Result<Option<Master>, StoreError> {
-        let Some(secret) = self.own_secret(owner).await? else { return Ok(None) };
-        let mut data = secret.data.unwrap_or_default();
-        let mut take = |key: &str| data.remove(key).map(|value| value.0);
-        Ok(Some(Master { chain: take(TLS_CERTIFICATE), pending_key: take(PENDING_KEY).map(Secret::new) }))
+    async fn read_pending_key(&self, owner: &Owner) -> Result<Option<Secret>, StoreError> {
+        let data = self.own_secret(owner).await?.and_then(|secret| secret.data);
+        Ok(data.and_then(|mut data| data.remove(PENDING_KEY)).map(|key| Secret::new(key.0)))
     }
 
     async fn release(&self, owner: &Owner) -> Result<(), StoreError> {

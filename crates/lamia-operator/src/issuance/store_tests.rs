@@ -109,8 +109,8 @@ async fn a_renewals_pending_key_leaves_the_certificate_that_serves() {
     let state = bench.look().await;
     assert!(matches!(state.in_hand, InHand::Certificate(_)));
     assert_eq!(state.pending, PublicKey::of(&new));
-    let master = bench.store.read_master(&bench.owner).await.expect("there").expect("a Secret");
-    assert_eq!(master.pending_key.expect("pending").expose(), new.expose());
+    let pending = bench.store.read_pending_key(&bench.owner).await.expect("there");
+    assert_eq!(pending.expect("pending").expose(), new.expose());
 }
 
 #[tokio::test]

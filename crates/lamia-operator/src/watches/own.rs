@@ -31,7 +31,7 @@ pub(crate) fn hosts(world: &SharedWorld, wake: &Wake, controller: &HostControlle
                 world.hosts.insert(key.clone(), entry);
                 is_news
             };
-            // After the world: see `HostController::is_told`.
+            // After the world: see `StatusWriter::is_told`.
             controller.status.observed(&object);
             if is_news {
                 wake.hosts.add(key);
@@ -58,7 +58,7 @@ fn gone(world: &SharedWorld, wake: &Wake, controller: &HostController, key: &Obj
     }
 }
 
-/// Zones. `observed` is told what is there once the world knows it: see `ZoneController::is_told`.
+/// Zones. `observed` is told what is there once the world knows it: see `StatusWriter::is_told`.
 pub(crate) fn zones(
     world: &SharedWorld,
     wake: &Wake,

@@ -1,7 +1,6 @@
 //! From what was observed to the status and the event, and when to look again.
 
 use std::marker::PhantomData;
-use std::sync::Arc;
 
 use jiff::Timestamp;
 use kube::api::ObjectMeta;
@@ -115,21 +114,13 @@ impl HostController {
 
     fn write(&self, input: &HostInput, seen: &Observation, now: Timestamp) {
         let next = status(seen, &input.status, now);
-        if self.is_told(input, &next) {
+        let shown = || self.world.lock().hosts.get(&input.key).map(|entry| entry.status.clone());
+        if self.status.is_told(&input.key, &next, &input.status, shown) {
             return;
         }
         let urgency = Urgency::between(&input.status.conditions, &next.conditions);
         self.tell(input, &next);
         self.status.submit(&input.key, &next, urgency);
-    }
-
-    /// Whether the object says just that, and nothing else is on its way to it: most turns of a host that is Ready end here. The world
-    /// takes up what a watch shows before the writer does, so a writer that is at rest wrote no later than what the world holds.
-    fn is_told(&self, input: &HostInput, next: &SecuredHostStatus) -> bool {
-        let shown = || self.world.lock().hosts.get(&input.key).map(|entry| entry.status.clone());
-        *input.status == *next
-            && self.status.is_at_rest(&input.key)
-            && shown().is_some_and(|shown| Arc::ptr_eq(&shown, &input.status))
     }
 
     /// One Normal event when Ready is reached, one Warning per new failure.

@@ -79,8 +79,9 @@ impl IssuerController {
     pub(crate) fn seen(&self, change: Change<ACMEIssuer>) {
         match change {
             Change::Applied(object) => {
-                self.status.observed(&object);
                 self.applied(&object);
+                // After that: see `StatusWriter::is_told`.
+                self.status.observed(&object);
             }
             Change::Deleted(object) => self.gone(&key_of(&object).name),
             Change::Listed(present) => {

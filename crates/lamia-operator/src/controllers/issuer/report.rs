@@ -126,7 +126,8 @@ impl IssuerController {
             conditions: vec![condition],
         };
         let key = ObjectKey::new("", name);
-        if **earlier == status && self.status.is_at_rest(&key) {
+        let shown = || self.known.lock().get(name).map(|entry| entry.status.clone());
+        if self.status.is_told(&key, &status, earlier, shown) {
             return;
         }
         self.status.submit(&key, &status, Urgency::between(&earlier.conditions, &status.conditions));

@@ -1,7 +1,5 @@
 //! From what is known of a Zone to its status.
 
-use std::sync::Arc;
-
 use lamia_api::condition::{Condition, READY, host};
 use lamia_api::zone::{DelegationStatus, HeldWithdrawals, RecordCounts, ZoneStatus};
 use lamia_core::host::ObjectKey;
@@ -35,19 +33,13 @@ impl ZoneController {
             conditions: self.conditions(name, subject, facts, held.as_ref()),
             held,
         };
-        if self.is_told(name, subject, &status) {
+        let (key, shown) =
+            (ObjectKey::new("", name), || self.world.lock().zones.get(name).map(|entry| entry.status.clone()));
+        if self.status.is_told(&key, &status, &subject.status, shown) {
             return;
         }
         let urgency = Urgency::between(&earlier.conditions, &status.conditions);
-        self.status.submit(&ObjectKey::new("", name), &status, urgency);
-    }
-
-    /// Whether the object says just that, and nothing else is on its way to it, as of a host: see `HostController::is_told`.
-    fn is_told(&self, name: &str, subject: &Subject, status: &ZoneStatus) -> bool {
-        let shown = || self.world.lock().zones.get(name).map(|entry| entry.status.clone());
-        *subject.status == *status
-            && self.status.is_at_rest(&ObjectKey::new("", name))
-            && shown().is_some_and(|shown| Arc::ptr_eq(&shown, &subject.status))
+        self.status.submit(&key, &status, urgency);
     }
 
     /// `ZoneReady`, `Delegated`, and `Ready`: the first of them that is not True, then what waits for a person.

@@ -122,16 +122,13 @@ impl CertificateStore for World {
         self.trip.pass("save_certificate", act, || lost_write("Secret")).await
     }
 
-    async fn read_master(&self, owner: &Owner) -> Result<Option<Master>, StoreError> {
+    async fn read_pending_key(&self, owner: &Owner) -> Result<Option<Secret>, StoreError> {
         let act = || {
             let state = self.lock();
             state.api("Secret")?;
-            Ok(state.secrets.get(&owner.name).map(|secret| Master {
-                chain: secret.chain.clone().map(String::into_bytes),
-                pending_key: secret.pending.clone(),
-            }))
+            Ok(state.secrets.get(&owner.name).and_then(|secret| secret.pending.clone()))
         };
-        self.trip.pass("read_master", act, || lost_write("Secret")).await
+        self.trip.pass("read_pending_key", act, || lost_write("Secret")).await
     }
 
     async fn release(&self, owner: &Owner) -> Result<(), StoreError> {
