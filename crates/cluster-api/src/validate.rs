@@ -28,7 +28,7 @@ pub use defaults::{defaults, defaults_of_applied};
 pub use metadata::{Naming, metadata};
 pub use prune::prune;
 
-pub(crate) use cel::compile as compile_cel;
+pub(crate) use cel::{compile as compile_cel, undeclared};
 pub(crate) use checks::Checks;
 
 /// Faults that leave CEL rules unasked.

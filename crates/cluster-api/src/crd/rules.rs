@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::cost;
 use super::schema::Found;
 use crate::error::Cause;
-use crate::validate::{causes, compile_cel};
+use crate::validate::{causes, compile_cel, undeclared};
 
 const REASONS: [&str; 4] = ["FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired"];
 
@@ -170,11 +170,7 @@ fn unknown_names(
         return None;
     }
     let at = text.find(*name).unwrap_or_default();
-    let detail = format!(
-        "compilation failed: ERROR: <input>:1:{}: undeclared reference to '{name}' (in container '')\n | {text}\n | {}^",
-        at + 1,
-        ".".repeat(at)
-    );
+    let detail = format!("compilation failed: {}", undeclared(text, name, at));
     Some(causes::invalid_printed(place("rule"), &rule.to_string(), &detail))
 }
 

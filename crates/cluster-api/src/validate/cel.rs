@@ -14,6 +14,7 @@ use super::path::{Path, Step};
 use crate::error::Cause;
 use crate::schema::{Schema, Type};
 
+mod built;
 mod convert;
 mod names;
 mod types;
@@ -80,7 +81,24 @@ pub(crate) fn compile(text: &str) -> Result<Program, String> {
     if text.len() > LONGEST || depth(text) > DEEPEST {
         return Err("expression is too long or nested too deeply".to_owned());
     }
-    Program::compile(text).map_err(|it| it.to_string())
+    let program = Program::compile(text).map_err(|it| it.to_string())?;
+    match built::message(&program.expression().expr) {
+        Some("") => Err("expression is not whole".to_owned()),
+        Some(name) => {
+            let begin = text.find(name).unwrap_or_default();
+            let brace = text[begin..].find('{').unwrap_or_default();
+            Err(undeclared(text, name, begin + brace))
+        }
+        None => Ok(program),
+    }
+}
+
+/// That there is no such name, in the words of Go's compiler; `at` octets into the text.
+pub(crate) fn undeclared(text: &str, name: &str, at: usize) -> String {
+    let before = text.get(..at).unwrap_or_default().chars().count();
+    let column = before + 1;
+    let dots = ".".repeat(before);
+    format!("ERROR: <input>:1:{column}: undeclared reference to '{name}' (in container '')\n | {text}\n | {dots}^")
 }
 
 /// A bound on how deep the expression's tree can be: brackets within brackets, and signs one after the other.

@@ -42,7 +42,7 @@ const KEYWORDS: [&str; 24] = [
 ];
 const TYPES: [&str; 6] = ["object", "array", "string", "integer", "number", "boolean"];
 /// What rules are made of.
-const TOKENS: [&str; 34] = [
+const TOKENS: [&str; 36] = [
     "self",
     "oldSelf",
     "self.a",
@@ -77,6 +77,8 @@ const TOKENS: [&str; 34] = [
     "!",
     "duration('1h')",
     "quantity('1Ki')",
+    "Foo{",
+    "{a: ",
 ];
 
 /// A definition of `bars.example.org`.
