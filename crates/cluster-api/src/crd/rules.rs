@@ -85,7 +85,7 @@ pub(super) fn check(root: &Map<String, Value>, field: &str, found: &[Found<'_>])
             match compile_cel(text("rule")) {
                 Err(words) => {
                     let detail = format!("compilation failed: {words}");
-                    wrong.push(causes::invalid_printed(place("rule"), &rule.to_string(), &detail));
+                    wrong.push(causes::invalid_printed(place("rule"), &printed(rule), &detail));
                 }
                 Ok(program) => {
                     total.rule(
@@ -106,7 +106,7 @@ pub(super) fn check(root: &Map<String, Value>, field: &str, found: &[Found<'_>])
                 match compile_cel(text("messageExpression")) {
                     Err(words) => {
                         let detail = format!("messageExpression compilation failed: {words}");
-                        wrong.push(causes::invalid_printed(place, &rule.to_string(), &detail));
+                        wrong.push(causes::invalid_printed(place, &printed(rule), &detail));
                     }
                     Ok(program) => {
                         let name = "estimated messageExpression cost";
@@ -171,7 +171,23 @@ fn unknown_names(
     }
     let at = text.find(*name).unwrap_or_default();
     let detail = format!("compilation failed: {}", undeclared(text, name, at));
-    Some(causes::invalid_printed(place("rule"), &rule.to_string(), &detail))
+    Some(causes::invalid_printed(place("rule"), &printed(rule), &detail))
+}
+
+/// A rule as the real one prints it: by its own names of the fields.
+fn printed(rule: &Value) -> String {
+    let text = |key: &str| rule.get(key).cloned().unwrap_or_else(|| "".into());
+    let choice = |key: &str| rule.get(key).cloned().unwrap_or_default();
+    let fields = [
+        ("Rule", text("rule")),
+        ("Message", text("message")),
+        ("MessageExpression", text("messageExpression")),
+        ("Reason", choice("reason")),
+        ("FieldPath", text("fieldPath")),
+        ("OptionalOldSelf", choice("optionalOldSelf")),
+    ];
+    let fields: Vec<_> = fields.iter().map(|(name, it)| format!("\"{name}\":{it}")).collect();
+    format!("{{{}}}", fields.join(","))
 }
 
 fn of(schema: &Map<String, Value>) -> impl Iterator<Item = &Value> {
