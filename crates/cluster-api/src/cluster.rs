@@ -124,7 +124,7 @@ impl Cluster {
     }
 
     fn of(store: Store, secret: String, keeper: Option<Keeper>, options: Options, source: Arc<dyn Source>) -> Self {
-        let registry = RwLock::new(Arc::new(Registry::of(&store)));
+        let registry = RwLock::new(Arc::new(Registry::of(&store, &Registry::default())));
         let collector = Mutex::new(Collector::default());
         let (waiting, counters) = (Waiting::default(), Counters::default());
         let inner =
@@ -212,7 +212,7 @@ impl Cluster {
     pub(crate) fn announce(&self, store: &Store, written: &Object) {
         if &*written.key().resource == DEFINITIONS {
             let mut registry = self.inner.registry.write().unwrap_or_else(PoisonError::into_inner);
-            *registry = Arc::new(Registry::of(store));
+            *registry = Arc::new(Registry::of(store, &registry));
         }
         self.inner.waiting.written(written);
         if let Some(keeper) = &self.inner.keeper {

@@ -17,7 +17,7 @@ mod status;
 mod structural;
 
 pub use check::check as faults;
-pub use definition::{Definition, Names, Scale, Version};
+pub use definition::{Definition, Named, Names, Scale, Version};
 pub use status::{accepted, defaults};
 
 /// Refuses what can't be a definition: one that is not structural, has bad names, or CEL rules that are wrong or may cost too much.

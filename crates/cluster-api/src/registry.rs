@@ -205,14 +205,14 @@ fn storage(group: &str, plural: &str) -> Arc<str> {
 pub(crate) struct Registry {
     by_path: BTreeMap<(String, String, String), Arc<Served>>,
     /// The established definitions, with the revision of their last write.
-    definitions: Vec<(Definition, u64)>,
+    definitions: Vec<(Arc<Definition>, u64)>,
     /// In the order of discovery.
     all: Vec<Arc<Served>>,
 }
 
 impl Registry {
-    /// The kinds that there are with these definitions.
-    pub(crate) fn of(store: &Store) -> Self {
+    /// The kinds that there are with these definitions; those that are as they were `before` are not read again.
+    pub(crate) fn of(store: &Store, before: &Self) -> Self {
         let mut registry = Self::default();
         for it in builtin::resources() {
             registry.add(Served::built_in(it));
@@ -220,7 +220,9 @@ impl Registry {
         let scope = Scope { resource: DEFINITIONS.into(), namespace: None };
         let definitions = store.list(&scope, store.revision(), None, 0, |it| is_established(it.value()));
         for object in definitions.unwrap_or_default().objects {
-            let Ok(definition) = Definition::read(object.value()) else { continue };
+            let known = before.definitions.iter().find(|(_, revision)| *revision == object.revision());
+            let read = || Definition::read(object.value()).map(Arc::new);
+            let Ok(definition) = known.map_or_else(read, |(it, _)| Ok(Arc::clone(it))) else { continue };
             let mut versions: Vec<_> = definition.versions.iter().filter(|it| it.served).collect();
             versions.sort_by_key(|it| std::cmp::Reverse(priority(&it.name)));
             for version in versions {
@@ -260,7 +262,7 @@ impl Registry {
         if !served.is_custom() {
             return builtin::resource(&served.group, &served.version, &served.plural).map(openapi::Kind::built_in);
         }
-        let mut own = self.definitions.iter().map(|(it, _)| it);
+        let mut own = self.definitions.iter().map(|(it, _)| &**it);
         let definition = own.find(|it| it.group == served.group && it.names.plural == served.plural)?;
         definition.served(&served.version).map(|version| openapi::Kind::custom(definition, version))
     }

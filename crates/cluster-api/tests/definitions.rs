@@ -1,6 +1,6 @@
 //! Definitions: what the real API server (1.36) takes and refuses, and why (`data/definitions.json`).
 
-use cluster_api::crd::{self, Definition};
+use cluster_api::crd::{self, Definition, Named};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -46,8 +46,8 @@ fn a_definition_is_accepted_unless_its_names_are_taken() {
     two["metadata"]["name"] = "widgets.cases.example".into();
     two["spec"]["names"] =
         json!({"plural": "widgets", "singular": "thing", "kind": "Widget", "listKind": "WidgetList"});
-    let first = Definition::read(&one).expect("a definition");
-    let status = crd::accepted(&two, &[&first], "2026-01-01T00:00:00Z");
+    let first = Named::read(&one).expect("a definition");
+    let status = crd::accepted(&two, &[first], "2026-01-01T00:00:00Z");
     assert_eq!(
         condition(&status, 0),
         json!(["NamesAccepted", "False", "SingularConflict", "\"thing\" is already in use"])

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::collect::Step;
-use crate::crd::{self, Definition};
+use crate::crd::{self, Named};
 use crate::kinds::CLEANUP_FINALIZER;
 use crate::registry::{DEFINITIONS, is_established};
 use crate::store::{Object, Scope, Store};
@@ -27,20 +27,19 @@ pub(super) fn status(store: &Store, object: &Object, now: &str) -> Value {
     let scope = Scope { resource: DEFINITIONS.into(), namespace: None };
     let established = |it: &Object| it.uid() != object.uid() && is_established(it.value());
     let others = store.list(&scope, store.revision(), None, 0, established).unwrap_or_default().objects;
-    let others: Vec<_> = others.iter().filter_map(|it| Definition::read(it.value()).ok()).collect();
-    let mut status = crd::accepted(object.value(), &others.iter().collect::<Vec<_>>(), now);
-    if let Ok(definition) = Definition::read(object.value()) {
-        note_storage(&mut status, &definition);
-    }
+    let others: Vec<_> = others.iter().filter_map(|it| Named::read(it.value()).ok()).collect();
+    let mut status = crd::accepted(object.value(), &others, now);
+    note_storage(&mut status, object.value());
     status
 }
 
 /// Versions that objects were ever stored in stay in the list until somebody has seen to the objects.
-fn note_storage(status: &mut Value, definition: &Definition) {
-    let Some(storage) = definition.storage().map(|it| Value::from(it.name.as_str())) else { return };
+fn note_storage(status: &mut Value, definition: &Value) {
+    let mut versions = definition.pointer("/spec/versions").and_then(Value::as_array).into_iter().flatten();
+    let Some(storage) = versions.find(|it| it["storage"] == true).map(|it| &it["name"]) else { return };
     let mut stored = status["storedVersions"].as_array().cloned().unwrap_or_default();
-    if !stored.contains(&storage) {
-        stored.push(storage);
+    if !stored.contains(storage) {
+        stored.push(storage.clone());
         status["storedVersions"] = stored.into();
     }
 }

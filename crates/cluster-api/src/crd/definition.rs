@@ -41,6 +41,15 @@ pub struct Names {
     pub categories: Vec<String>,
 }
 
+/// What a kind is called, and in which group: all of a definition that others may clash with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// API group of its kind.
+    pub group: String,
+    /// What the kind is called.
+    pub names: Names,
+}
+
 /// One version of a kind.
 #[derive(Clone, Debug)]
 pub struct Version {
@@ -77,14 +86,13 @@ pub struct Scale {
     pub selector: Option<String>,
 }
 
-impl Definition {
-    /// Reads a CustomResourceDefinition object that was checked and has its defaults.
+impl Named {
+    /// Reads no more than the names of a definition: its schemas, most of it, stay as they are.
     ///
     /// # Errors
-    /// 400 where a field that everything hangs on is missing.
-    pub fn read(object: &Value) -> Result<Self, ApiError> {
-        let spec = object.get("spec").unwrap_or(&Value::Null);
-        let text = |key: &str| spec.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    /// 400 where a name is no text.
+    pub fn read(definition: &Value) -> Result<Self, ApiError> {
+        let spec = definition.get("spec").unwrap_or(&Value::Null);
         let names = spec.get("names").cloned().unwrap_or_default();
         let mut names: Names =
             serde_json::from_value(names).map_err(|it| ApiError::bad_request(format!("spec.names: {it}")))?;
@@ -94,13 +102,34 @@ impl Definition {
         if names.list_kind.is_empty() {
             names.list_kind = format!("{}List", names.kind);
         }
-        let group = text("group");
+        Ok(Self { group: text(spec, "group"), names })
+    }
+
+    /// `foos.example.com`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{}.{}", self.names.plural, self.group)
+    }
+}
+
+fn text(spec: &Value, key: &str) -> String {
+    spec.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+impl Definition {
+    /// Reads a CustomResourceDefinition object that was checked and has its defaults.
+    ///
+    /// # Errors
+    /// 400 where a field that everything hangs on is missing.
+    pub fn read(object: &Value) -> Result<Self, ApiError> {
+        let Named { group, names } = Named::read(object)?;
+        let spec = object.get("spec").unwrap_or(&Value::Null);
         let versions = spec.get("versions").and_then(Value::as_array).into_iter().flatten();
         let versions: Vec<_> = versions.map(|it| Version::read(it, &group, &names.kind)).collect();
         if group.is_empty() || names.plural.is_empty() || names.kind.is_empty() || versions.is_empty() {
             return Err(ApiError::bad_request("the definition lacks a group, names or versions"));
         }
-        Ok(Self { group, names, namespaced: text("scope") == "Namespaced", versions })
+        Ok(Self { group, names, namespaced: text(spec, "scope") == "Namespaced", versions })
     }
 
     /// The version of this name, if it is served.
@@ -113,12 +142,6 @@ impl Definition {
     #[must_use]
     pub fn storage(&self) -> Option<&Version> {
         self.versions.iter().find(|it| it.storage)
-    }
-
-    /// `foos.example.com`.
-    #[must_use]
-    pub fn name(&self) -> String {
-        format!("{}.{}", self.names.plural, self.group)
     }
 }
 

@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 
-use super::Definition;
+use super::Named;
 
 /// Fills in what a definition may leave out.
 pub fn defaults(definition: &mut Value) {
@@ -37,7 +37,7 @@ pub fn defaults(definition: &mut Value) {
 /// The status after its names were compared with those of all other definitions of the group: `acceptedNames`, `NamesAccepted` and
 /// `Established`. `now` is RFC 3339.
 #[must_use]
-pub fn accepted(definition: &Value, others: &[&Definition], now: &str) -> Value {
+pub fn accepted(definition: &Value, others: &[Named], now: &str) -> Value {
     let names = definition.pointer("/spec/names").cloned().unwrap_or_default();
     let name = definition.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
     let group = definition.pointer("/spec/group").and_then(Value::as_str).unwrap_or_default();
@@ -79,7 +79,7 @@ pub fn accepted(definition: &Value, others: &[&Definition], now: &str) -> Value 
 }
 
 /// The first name that another definition has.
-fn conflict(names: &Value, others: &[&&Definition]) -> Option<(&'static str, String)> {
+fn conflict(names: &Value, others: &[&Named]) -> Option<(&'static str, String)> {
     let text = |key: &str| names.get(key).and_then(Value::as_str).unwrap_or_default();
     let resource = |it: &str| {
         others.iter().any(|other| {
