@@ -4,8 +4,9 @@
 //! to be written come out alike where they say the same, whichever types they were read through.
 
 use std::fmt;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasher as _, Hash};
 
+use foldhash::quality::FixedState;
 use serde::ser::{self, Impossible, Serialize, SerializeMap as _, SerializeSeq as _};
 
 /// The field that says since when, which is no news by itself.
@@ -28,9 +29,7 @@ enum Sort {
 }
 
 fn of(sort: Sort, value: impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    (sort, value).hash(&mut hasher);
-    hasher.finish()
+    FixedState::default().hash_one((sort, value))
 }
 
 /// Serializes to a number; to none where JSON has `null`.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use lamia_core::cert::share;
 use lamia_core::host::ObjectKey;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
 use tokio::time::Instant;
 
 use super::Urgency;
@@ -65,8 +65,8 @@ struct Echo {
 
 #[derive(Debug)]
 struct Pending {
-    /// As JSON: a tree of values is five times as large.
-    status: Box<[u8]>,
+    /// As text: a tree of values is five times as large.
+    status: Box<RawValue>,
     hash: u64,
     urgency: Urgency,
     /// When the first state since the last write came in.
@@ -76,11 +76,11 @@ struct Pending {
 }
 
 /// What a turn has to do.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub(super) enum Turn {
     Nothing,
     Later(Instant),
-    Write(Value),
+    Write(Box<RawValue>),
 }
 
 /// How a write ended.
@@ -92,7 +92,7 @@ pub(super) enum Outcome {
     },
     Gone,
     /// With the status, to be written again.
-    Failed(Value),
+    Failed(Box<RawValue>),
     Refused,
 }
 
@@ -132,7 +132,7 @@ impl Ledger {
         let (status, hash) = match before {
             // Only `lastTransitionTime` can differ; the earlier one is the true one.
             Some(pending) if pending.hash == hash => (pending.status, hash),
-            _ => (packed(status)?, hash),
+            _ => (to_raw_value(status)?, hash),
         };
         entry.pending = Some(Pending { status, hash, urgency, first, last: now });
         self.in_progress += counts(entry.pending.as_ref());
@@ -161,7 +161,7 @@ impl Ledger {
         let Some(pending) = entry.pending.take() else { return Turn::Nothing };
         self.in_progress -= counts(Some(&pending));
         entry.in_flight = Some(pending.hash);
-        Turn::Write(unpacked(&pending.status))
+        Turn::Write(pending.status)
     }
 
     /// Notes how a write ended; says when to look again.
@@ -183,7 +183,6 @@ impl Ledger {
                 entry.failures = Some((count, now + backoff(key, count)));
                 // It may have been done all the same, so whatever comes next has to be written.
                 entry.known = None;
-                let status = status.to_string().into_bytes().into();
                 let again = Pending { status, hash: wrote, urgency: Urgency::Now, first: now, last: now };
                 entry.pending.get_or_insert(again);
             }
@@ -236,15 +235,6 @@ impl Ledger {
 /// What an entry adds to `in_progress`.
 fn counts(pending: Option<&Pending>) -> u32 {
     u32::from(pending.is_some_and(|pending| pending.urgency == Urgency::Progress))
-}
-
-fn packed(status: &impl Serialize) -> serde_json::Result<Box<[u8]>> {
-    serde_json::to_vec(status).map(Into::into)
-}
-
-/// What [`packed`] made: always JSON.
-fn unpacked(status: &[u8]) -> Value {
-    serde_json::from_slice(status).unwrap_or_default()
 }
 
 /// 200 ms, doubling, 60 s at most; spread over its last quarter, so that objects which failed together part.

@@ -8,8 +8,9 @@ use kube::core::Request;
 use kube::{Client, Resource};
 use lamia_api::meta::FIELD_MANAGER_STATUS;
 use lamia_core::host::ObjectKey;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::value::RawValue;
 
 /// Why a status was not written. Texts are for the log.
 #[derive(Debug)]
@@ -24,7 +25,7 @@ pub(super) enum SinkError {
 
 /// Takes statuses; answers with the object as it is after.
 pub(super) trait StatusSink<K>: Send + Sync + 'static {
-    fn write(&self, key: &ObjectKey, status: &Value) -> impl Future<Output = Result<K, SinkError>> + Send;
+    fn write(&self, key: &ObjectKey, status: &RawValue) -> impl Future<Output = Result<K, SinkError>> + Send;
 }
 
 /// The API server.
@@ -40,23 +41,37 @@ impl<K> ApiSink<K> {
 }
 
 impl<K: Resource<DynamicType = ()> + DeserializeOwned + 'static> StatusSink<K> for ApiSink<K> {
-    async fn write(&self, key: &ObjectKey, status: &Value) -> Result<K, SinkError> {
+    async fn write(&self, key: &ObjectKey, status: &RawValue) -> Result<K, SinkError> {
         let request = patch::<K>(key, status).map_err(|error| SinkError::Refused(error.to_string()))?;
         self.client.request(request).await.map_err(sink_error)
     }
 }
 
+/// What is applied.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Body<'a> {
+    api_version: &'a str,
+    kind: &'a str,
+    metadata: Name<'a>,
+    status: &'a RawValue,
+}
+
+#[derive(Serialize)]
+struct Name<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    namespace: Option<&'a str>,
+}
+
 fn patch<K: Resource<DynamicType = ()>>(
     key: &ObjectKey,
-    status: &Value,
+    status: &RawValue,
 ) -> Result<http::Request<Vec<u8>>, kube::core::request::Error> {
     let namespace = (!key.namespace.is_empty()).then_some(key.namespace.as_str());
-    let body = json!({
-        "apiVersion": K::api_version(&()),
-        "kind": K::kind(&()),
-        "metadata": { "name": key.name, "namespace": namespace },
-        "status": status,
-    });
+    let (api_version, kind) = (K::api_version(&()), K::kind(&()));
+    let metadata = Name { name: &key.name, namespace };
+    let body = Body { api_version: &api_version, kind: &kind, metadata, status };
     let params = PatchParams::apply(FIELD_MANAGER_STATUS).force();
     Request::new(K::url_path(&(), namespace)).patch_subresource("status", &key.name, &params, &Patch::Apply(body))
 }
@@ -77,13 +92,19 @@ fn sink_error(error: kube::Error) -> SinkError {
 mod tests {
     use kube::core::Status;
     use lamia_api::{SecuredHost, Zone};
+    use serde_json::value::to_raw_value;
+    use serde_json::{Value, json};
 
     use super::*;
+
+    fn raw(status: &Value) -> Box<RawValue> {
+        to_raw_value(status).expect("JSON")
+    }
 
     #[test]
     fn the_patch_is_a_forced_apply_of_the_status_alone_by_its_own_manager() {
         let key = ObjectKey::new("shop", "shop");
-        let request = patch::<SecuredHost>(&key, &json!({"host": "shop.example.org"})).expect("a request");
+        let request = patch::<SecuredHost>(&key, &raw(&json!({"host": "shop.example.org"}))).expect("a request");
         assert_eq!(
             request.uri().to_string(),
             "/apis/lamia.dev/v1alpha1/namespaces/shop/securedhosts/shop/status?&force=true&fieldManager=lamia-status"
@@ -99,7 +120,7 @@ mod tests {
 
     #[test]
     fn a_cluster_scoped_kind_has_no_namespace() {
-        let request = patch::<Zone>(&ObjectKey::new("", "example.org"), &json!({})).expect("a request");
+        let request = patch::<Zone>(&ObjectKey::new("", "example.org"), &raw(&json!({}))).expect("a request");
         assert!(request.uri().path().ends_with("/v1alpha1/zones/example.org/status"), "{}", request.uri());
     }
 

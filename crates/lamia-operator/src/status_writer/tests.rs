@@ -1,6 +1,7 @@
 //! The writer on a sink in memory, in paused time.
 
 use lamia_api::{Zone, ZoneStatus};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
@@ -35,7 +36,8 @@ impl FakeSink {
 }
 
 impl StatusSink<Zone> for FakeSink {
-    async fn write(&self, key: &ObjectKey, status: &Value) -> Result<Zone, SinkError> {
+    async fn write(&self, key: &ObjectKey, status: &RawValue) -> Result<Zone, SinkError> {
+        let status: Value = serde_json::from_str(status.get()).expect("JSON");
         let (answer, takes) = {
             let mut log = self.log();
             log.writes.push((Instant::now(), key.name.clone(), status.clone()));
