@@ -87,7 +87,11 @@ async fn live(
                 break world.scale.span();
             }
             ended = &mut operator => {
-                let why = ended.map_or_else(|error| error.to_string(), |result| format!("{result:?}"));
+                // Not the trace of calls that an error may carry: to look up its names takes as long as a tenth of a week.
+                let why = ended.map_or_else(
+                    |error| error.to_string(),
+                    |result| result.map_or_else(|error| format!("{error:#}"), |()| "nothing is wrong".to_owned()),
+                );
                 world.history.tell("operator", format!("ends by itself: {why}"));
                 break BACK;
             }
