@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
@@ -20,6 +21,7 @@ use crate::issuance::{CertificateState, Edges};
 use crate::metrics::census::Expiry;
 use crate::queue::WorkQueue;
 use crate::watch::Change;
+use crate::watches::Wake;
 use crate::world::cluster::key_of;
 use crate::world::{Listing, SharedWorld};
 
@@ -42,16 +44,15 @@ struct Needs {
 }
 
 impl Certificates {
-    /// Certificates that nobody needs yet. `hosts` are woken when the state of theirs changes.
-    pub(crate) fn new(edges: Edges, hosts: WorkQueue<ObjectKey>) -> Self {
+    /// Certificates that nobody needs yet. Hosts are woken when the state of theirs changes.
+    pub(crate) fn new(edges: Edges, world: SharedWorld, wake: Wake) -> Self {
         let needs: Arc<Mutex<Needs>> = Arc::default();
         let (told, clock) = (needs.clone(), edges.clock.clone());
         let controller = CertificateController::new(edges, move |name| {
-            let needs = lock(&told);
-            let theirs = needs.by_certificate.get(name).into_iter().flat_map(|need| &need.hosts);
-            let keys =
-                theirs.filter_map(|host| host.split_once('/')).map(|(namespace, name)| ObjectKey::new(namespace, name));
-            keys.for_each(|key| hosts.add(key));
+            let theirs = lock(&told).by_certificate.get(name).map(|need| need.hosts.clone()).unwrap_or_default();
+            let keys = theirs.iter().filter_map(|host| host.split_once('/'));
+            let world = world.lock();
+            keys.for_each(|(namespace, name)| wake.found_out(&world, ObjectKey::new(namespace, name)));
         });
         Self { controller, needs, clock }
     }
@@ -108,6 +109,11 @@ impl Certificates {
     /// Something that it waits for may have changed.
     pub(crate) fn wake(&self, name: &str) {
         self.controller.wake(name);
+    }
+
+    /// The same, and it may wait for more of it.
+    pub(crate) fn wake_after(&self, name: &str, delay: Duration) {
+        self.controller.queue().add_after(name.to_owned(), delay);
     }
 
     /// An issuer changed.

@@ -28,7 +28,7 @@ use crate::outward::Outward;
 use crate::queue::WorkQueue;
 use crate::run::Process;
 use crate::status_writer::StatusWriter;
-use crate::watches::Wake;
+use crate::watches::{TOGETHER, Wake, patience};
 use crate::world::{Listing, SharedWorld, World};
 use crate::zones::{Propagation, ZoneEvent, ZoneWorkers, ZoneWorkersConfig};
 
@@ -74,7 +74,7 @@ impl Parts {
             clock: clock.clone(),
             budgets: budgets.clone(),
         };
-        let certificates = Certificates::new(edges, wake.hosts.clone());
+        let certificates = Certificates::new(edges, world.clone(), wake.clone());
         let status = (client.clone(), leadership, metrics.clone());
         let events = EventRecorder::start(client.clone(), config.instance.clone(), metrics.clone());
         let issuers = IssuerController {
@@ -118,7 +118,7 @@ impl Parts {
             cluster: identity.cluster().into(),
             gateway_namespaces: Arc::new(config.gateway_namespaces.iter().cloned().collect()),
             world: world.clone(),
-            queue: wake.hosts.clone(),
+            wake: wake.clone(),
             orphans: WorkQueue::new(),
             workers,
             certificates: certificates.clone(),
@@ -156,6 +156,7 @@ impl Parts {
         let is_known = self.world.lock().is_wanted_known();
         is_known
             && at_rest(&self.wake.hosts)
+            && !self.wake.hosts.is_due_within(TOGETHER)
             && at_rest(&self.wake.zones)
             && at_rest(&self.wake.providers)
             && at_rest(&self.issuers.queue)
@@ -201,7 +202,7 @@ impl Parts {
         match event {
             ZoneEvent::Host(source) => {
                 if let Some((namespace, name)) = source.split_once('/') {
-                    self.wake.hosts.add(ObjectKey::new(namespace, name));
+                    self.wake.found_out(&self.world.lock(), ObjectKey::new(namespace, name));
                 }
             }
             ZoneEvent::Certificate(name) => self.certificates.wake(&name),
@@ -267,9 +268,9 @@ fn wake_hosts_of_zone(
         let concerned: BTreeSet<ObjectKey> = world.hosts_under(&domain).cloned().collect();
         for key in concerned {
             if let Some(certificate) = world.hosts.get(&key).and_then(|host| host.certificate.as_deref()) {
-                certificates.wake(certificate);
+                certificates.wake_after(certificate, patience(&world, &key));
             }
-            wake.hosts.add(key);
+            wake.found_out(&world, key);
         }
     })
 }

@@ -163,6 +163,12 @@ impl<K: Ord + Clone> WorkQueue<K> {
         state.ready.len()
     }
 
+    /// Whether a key's instant comes within this time.
+    #[must_use]
+    pub fn is_due_within(&self, time: Duration) -> bool {
+        self.lock().waiting.first().is_some_and(|(at, _)| *at <= Instant::now() + time)
+    }
+
     /// Whether no key waits for a free worker.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use lamia_api::condition::{Condition, READY};
 use lamia_api::host::{SecuredHost, SecuredHostStatus};
 use lamia_core::dns::wanted::HostDemand;
 use lamia_core::host::ObjectKey;
@@ -110,6 +111,13 @@ impl HostEntry {
                 }
             }
         }
+    }
+
+    /// Whether all of its chain stood when it was last told, for the spec as it is.
+    #[must_use]
+    pub(crate) fn is_live(&self) -> bool {
+        let ready = |condition: &Condition| condition.type_ == READY && condition.status == "True";
+        self.status.observed_generation == Some(self.generation) && self.status.conditions.iter().any(ready)
     }
 
     /// The Gateway that its spec names, with `ref`.

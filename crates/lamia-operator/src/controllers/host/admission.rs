@@ -44,7 +44,7 @@ impl HostController {
                     Err(denial) => {
                         if let Some(until) = denial.until {
                             let delay = until.duration_since(self.clock.now()).unsigned_abs();
-                            self.queue.add_after(input.key.clone(), delay);
+                            self.wake.hosts.add_after(input.key.clone(), delay);
                         }
                         Some(Admission::Claimed(denial.because))
                     }
@@ -92,7 +92,7 @@ impl HostController {
     }
 
     fn wake_rivals(&self, world: &World, host: &HostName, own: &ObjectKey) {
-        world.claims.rivals(host).into_iter().filter(|rival| rival != own).for_each(|rival| self.queue.add(rival));
+        world.claims.rivals(host).into_iter().filter(|rival| rival != own).for_each(|rival| self.wake.hosts.add(rival));
     }
 }
 

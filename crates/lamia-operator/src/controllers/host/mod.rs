@@ -43,6 +43,7 @@ use crate::controllers::zone::adopt::{self, Home};
 use crate::events::EventRecorder;
 use crate::queue::WorkQueue;
 use crate::status_writer::StatusWriter;
+use crate::watches::Wake;
 use crate::world::SharedWorld;
 use crate::zones::ZoneWorkers;
 
@@ -53,7 +54,7 @@ pub(crate) struct HostController {
     pub(crate) cluster: Arc<str>,
     pub(crate) gateway_namespaces: Arc<BTreeSet<String>>,
     pub(crate) world: SharedWorld,
-    pub(crate) queue: WorkQueue<ObjectKey>,
+    pub(crate) wake: Wake,
     /// Delivered Secrets whose host is gone, for when they may go.
     pub(crate) orphans: WorkQueue<ObjectKey>,
     pub(crate) workers: ZoneWorkers,

@@ -118,15 +118,12 @@ impl HostController {
 
     fn saw(&self, key: &ObjectKey, certificate: &str, outcome: ProbeOutcome) {
         let now = self.clock.now();
-        let is_news = {
-            let mut world = self.world.lock();
-            let Some(entry) = world.hosts.get_mut(key) else { return };
-            let is_news = entry.probe.saw(certificate, outcome, now);
-            self.line_up(key, &entry.probe);
-            is_news
-        };
+        let mut world = self.world.lock();
+        let Some(entry) = world.hosts.get_mut(key) else { return };
+        let is_news = entry.probe.saw(certificate, outcome, now);
+        self.line_up(key, &entry.probe);
         if is_news {
-            self.queue.add(key.clone());
+            self.wake.found_out(&world, key.clone());
         }
     }
 

@@ -153,7 +153,7 @@ impl HostController {
         let seed = u64::from_ne_bytes(std::array::from_fn(|at| input.uid.as_bytes().get(at).copied().unwrap_or(0)));
         if let Some(at) = requeue(outcome, now, seed) {
             let delay = at.duration_since(now).unsigned_abs();
-            self.queue.add_after(input.key.clone(), delay);
+            self.wake.hosts.add_after(input.key.clone(), delay);
         }
     }
 
