@@ -4,6 +4,8 @@
 //! is Kubernetes' (`apiextensions-apiserver/pkg/apiserver/schema/cel/validation.go`). There is no type checker and no budget at
 //! run time: a rule can do no more than go through the object, and what a definition may ask is bounded when it is created.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use kube_cel::KubeCelExt;
 use kube_cel::cel::{Context, ExecutionError, Program, Value as CelValue};
 use serde_json::{Map, Value};
@@ -81,7 +83,8 @@ pub(crate) fn compile(text: &str) -> Result<Program, String> {
     if text.len() > LONGEST || depth(text) > DEEPEST {
         return Err("expression is too long or nested too deeply".to_owned());
     }
-    let program = Program::compile(text).map_err(|it| it.to_string())?;
+    let compiled = catch_unwind(|| Program::compile(text)).map_err(|_| "internal error")?;
+    let program = compiled.map_err(|it| it.to_string())?;
     match built::message(&program.expression().expr) {
         Some("") => Err("expression is not whole".to_owned()),
         Some(name) => {
@@ -217,7 +220,7 @@ impl Rule {
             Ok(program) => program,
             Err(words) => return of_type(&format!("rule compile error: {words}")),
         };
-        match program.execute(context) {
+        match run(program, context) {
             Ok(CelValue::Bool(true)) => None,
             Ok(_) => Some(self.broken(value, context, place)),
             Err(error) => of_type(&match words(&error) {
@@ -231,7 +234,7 @@ impl Rule {
     }
 
     fn broken(&self, value: &Value, context: &Context<'_>, place: &Place<'_>) -> Cause {
-        let said = self.message_program.as_ref().and_then(|it| match it.execute(context) {
+        let said = self.message_program.as_ref().and_then(|it| match run(it, context) {
             Ok(CelValue::String(text)) => Some(text.trim().to_owned()),
             _ => None,
         });
@@ -256,6 +259,13 @@ impl Rule {
     }
 }
 
+/// Runs an expression. The interpreter is somebody else's, and panics at what it has no answer to (`-self.a` of the smallest number,
+/// `'%.99999f'.format([1.0])`): that is an error of the rule like others, and ends nobody's request.
+fn run(program: &Program, context: &Context<'_>) -> Result<CelValue, ExecutionError> {
+    let run = AssertUnwindSafe(|| program.execute(context));
+    catch_unwind(run).unwrap_or_else(|_| Err(ExecutionError::function_error("rule", "internal error")))
+}
+
 /// What went wrong, in the words of Go's interpreter.
 fn words(error: &ExecutionError) -> String {
     match error {
@@ -276,5 +286,32 @@ fn words(error: &ExecutionError) -> String {
         | ExecutionError::UnsupportedTargetType { .. }
         | ExecutionError::NotSupportedAsMethod { .. } => "no such overload".to_owned(),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// What is wrong with the value by this rule.
+    fn wrong(rule: &str, value: &Value) -> Vec<String> {
+        let schema = Schema::read(&json!({
+            "type": "object", "x-kubernetes-validations": [{"rule": rule}],
+            "properties": {"a": {"type": "integer"}},
+        }));
+        let mut wrong = Vec::new();
+        check(value, None, &schema, &mut wrong);
+        wrong.into_iter().map(|it| it.message).collect()
+    }
+
+    #[test]
+    fn what_the_interpreter_panics_at_is_an_error_of_the_rule() {
+        let rule = "'%.99999f'.format([1.0]).size() > self.a";
+        let told = wrong(rule, &json!({"a": 1}));
+        let [message] = told.as_slice() else { panic!("one error: {told:?}") };
+        assert!(message.ends_with(&format!("internal error evaluating rule: {rule}")), "{message}");
+        assert_eq!(wrong("self.a == 1", &json!({"a": 1})), Vec::<String>::new(), "the next one is asked as ever");
     }
 }

@@ -42,7 +42,7 @@ const KEYWORDS: [&str; 24] = [
 ];
 const TYPES: [&str; 6] = ["object", "array", "string", "integer", "number", "boolean"];
 /// What rules are made of.
-const TOKENS: [&str; 36] = [
+const TOKENS: [&str; 66] = [
     "self",
     "oldSelf",
     "self.a",
@@ -79,6 +79,36 @@ const TOKENS: [&str; 36] = [
     "quantity('1Ki')",
     "Foo{",
     "{a: ",
+    "-",
+    "-self.a",
+    " % ",
+    ", ",
+    "-1",
+    "9223372036854775807",
+    "lists.range(",
+    ".slice(",
+    ".flatten(",
+    ".sort()",
+    ".substring(",
+    ".charAt(",
+    ".replace(",
+    ".split(",
+    ".join()",
+    ".format([",
+    "'%.99999f'",
+    "'é'",
+    "'1.2.3'",
+    "semver(",
+    "ip(",
+    "cidr('10.0.0.0/8')",
+    "url(",
+    ".getPort()",
+    "math.least(",
+    "timestamp('9999-12-31T23:59:59Z')",
+    "duration('-9223372036s')",
+    ".asInteger()",
+    "quantity('9223372036854775807')",
+    "format.named('date').value().validate(",
 ];
 
 /// A definition of `bars.example.org`.
