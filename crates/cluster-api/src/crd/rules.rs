@@ -141,7 +141,7 @@ fn unknown_names(
     references: &kube_cel::cel::parser::ExpressionReferences<'_>,
     place: &dyn Fn(&str) -> String,
 ) -> Option<Cause> {
-    const KNOWN: [&str; 16] = [
+    const KNOWN: [&str; 20] = [
         "self",
         "oldSelf",
         "int",
@@ -158,6 +158,10 @@ fn unknown_names(
         "base64",
         "format",
         "jsonpatch",
+        "lists",
+        "strings",
+        "optional",
+        "ip",
     ];
     let known = |it: &&str| KNOWN.contains(it) || it.starts_with('@') || it.starts_with("__");
     let mut unknown: Vec<_> = references.variables().into_iter().filter(|it| !known(it)).collect();

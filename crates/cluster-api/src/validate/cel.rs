@@ -26,9 +26,16 @@ thread_local! {
     static FUNCTIONS: Context<'static> = types::with_types(Context::default().with_all());
 }
 
-/// How deep an expression may be nested, and how many operators it may have: the parser and the interpreter recurse.
+/// How deep the brackets of an expression may be nested.
 const DEEPEST: usize = 96;
+/// How many of its parts may stand within each other: the interpreter recurses. Of a debug build 64 fit onto a thread's stack.
+const DEEPEST_TREE: usize = 40;
+/// How long its text may be, in octets.
 const LONGEST: usize = 16 * 1024;
+/// The stack of the parser, which recurses too: a bracket within a bracket takes 130 KB of it in a debug build. Only what is used of it is
+/// ever there.
+const PARSER_STACK: usize = 128 * 1024 * 1024;
+const TOO_DEEP: &str = "expression is too long or nested too deeply";
 
 /// One rule.
 #[derive(Debug)]
@@ -80,11 +87,12 @@ impl Rule {
 /// # Errors
 /// What is wrong with it, in the compiler's words.
 pub(crate) fn compile(text: &str) -> Result<Program, String> {
-    if text.len() > LONGEST || depth(text) > DEEPEST {
-        return Err("expression is too long or nested too deeply".to_owned());
+    if text.len() > LONGEST || nesting(text) > DEEPEST {
+        return Err(TOO_DEEP.to_owned());
     }
-    let compiled = catch_unwind(|| Program::compile(text)).map_err(|_| "internal error")?;
-    let program = compiled.map_err(|it| it.to_string())?;
+    let given = text.to_owned();
+    let parser = std::thread::Builder::new().stack_size(PARSER_STACK).spawn(move || parse(&given));
+    let program = parser.map_err(|it| it.to_string())?.join().map_err(|_| "internal error")??;
     match built::message(&program.expression().expr) {
         Some("") => Err("expression is not whole".to_owned()),
         Some(name) => {
@@ -96,6 +104,15 @@ pub(crate) fn compile(text: &str) -> Result<Program, String> {
     }
 }
 
+/// Reads an expression, on a stack that is large enough to go through one that is too deep, and to drop it.
+fn parse(text: &str) -> Result<Program, String> {
+    let program = Program::compile(text).map_err(|it| it.to_string())?;
+    if built::depth(&program.expression().expr) > DEEPEST_TREE {
+        return Err(TOO_DEEP.to_owned());
+    }
+    Ok(program)
+}
+
 /// That there is no such name, in the words of Go's compiler; `at` octets into the text.
 pub(crate) fn undeclared(text: &str, name: &str, at: usize) -> String {
     let before = text.get(..at).unwrap_or_default().chars().count();
@@ -104,9 +121,9 @@ pub(crate) fn undeclared(text: &str, name: &str, at: usize) -> String {
     format!("ERROR: <input>:1:{column}: undeclared reference to '{name}' (in container '')\n | {text}\n | {dots}^")
 }
 
-/// A bound on how deep the expression's tree can be: brackets within brackets, and signs one after the other.
-fn depth(text: &str) -> usize {
-    let (mut open, mut deepest, mut signs, mut quote) = (0_usize, 0, 0_usize, None);
+/// How deep the parser goes at most: brackets within brackets, and choices (`a ? b : c`) within choices.
+fn nesting(text: &str) -> usize {
+    let (mut open, mut deepest, mut choices, mut quote) = (0_usize, 0, 0_usize, None);
     for it in text.chars() {
         match (quote, it) {
             (Some(end), it) if end == it => quote = None,
@@ -114,12 +131,12 @@ fn depth(text: &str) -> usize {
             (None, '\'' | '"') => quote = Some(it),
             (None, '(' | '[' | '{') => open += 1,
             (None, ')' | ']' | '}') => open = open.saturating_sub(1),
-            (None, '!' | '-' | '+' | '*' | '/' | '%' | '?' | '.') => signs += 1,
+            (None, '?') => choices += 1,
             _ => {}
         }
         deepest = deepest.max(open);
     }
-    deepest.max(signs / 4)
+    deepest + choices
 }
 
 /// Asks all rules of a value and of what is below it.
@@ -304,6 +321,24 @@ mod tests {
         let mut wrong = Vec::new();
         check(value, None, &schema, &mut wrong);
         wrong.into_iter().map(|it| it.message).collect()
+    }
+
+    /// Texts that are as deep as may be, and one step more.
+    #[test]
+    fn what_is_deep_is_run_or_refused_and_takes_no_stack_with_it() {
+        let nested = |open: &str, close: &str, times: usize| format!("{}1{}", open.repeat(times), close.repeat(times));
+        for (open, close) in
+            [("(", ")"), ("[", "]"), ("size([", "])"), ("true ? 1 : ", ""), ("1 == ", ""), ("1 + ", "")]
+        {
+            for times in [10, 36, 40, 90, 97, 200, 3_000] {
+                let rule = nested(open, close, times) + " == 1";
+                let told = wrong(&rule, &json!({"a": 1}));
+                assert!(told.len() <= 1 && (times < 200 || told.len() == 1), "{open} {times}: {told:?}");
+            }
+        }
+        assert!(compile(&"{a: (".repeat(40)).is_err());
+        assert!(compile(&"'(' == '(' && ".repeat(200)).is_err(), "not whole");
+        assert!(compile(&("'(' == '(' && ".repeat(200) + "true")).is_ok(), "brackets in a text are none");
     }
 
     #[test]
