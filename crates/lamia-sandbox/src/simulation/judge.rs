@@ -185,7 +185,8 @@ impl Judge {
             let (status, why) = ready(world, host).unwrap_or_default();
             broken("condition", &format!("is Ready={status} ({why}), and in truth it is {stands}"));
         }
-        let is_waiting = valid.is_none() && !in_the_way && world.dns.restriction(name.fqdn()).is_none();
+        let is_refused = world.dns.restriction(name.fqdn()).is_some() || would_hide(world, name.fqdn());
+        let is_waiting = valid.is_none() && !in_the_way && !is_refused;
         if self.waiting.outlasts(host, is_waiting, now, STUCK, &mut next) {
             broken("stuck", "is not served, and nothing stands in its way");
         }
@@ -270,6 +271,12 @@ pub(super) fn is_ready(world: &World, host: usize) -> bool {
 /// Whether somebody must act before the host can be as it should.
 fn is_in_the_way(world: &World, host: &Fqdn) -> bool {
     world.dns.delegation_of(host) != Delegation::Right || world.dns.is_foreign(host)
+}
+
+/// Whether what a challenge for the host needs may take a name from somebody else's wildcard: then it is refused.
+fn would_hide(world: &World, host: &Fqdn) -> bool {
+    let above = std::iter::successors(host.parent(), Fqdn::parent);
+    above.filter_map(|it| it.child("*").ok()).any(|wildcard| wildcard != *host && world.dns.is_foreign(&wildcard))
 }
 
 fn look_for_orphans(world: &World, now: Timestamp) {
