@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::ensure;
 use lamia_api::meta::ANNOTATION_CERTIFICATE;
 use lamia_sandbox::stage::{DEMO_NAMESPACE, NAME_SERVERS, StageOptions};
-use lamia_tests::visitor::visit;
+use lamia_tests::visitor::{Visit, visit};
 use lamia_tests::{Setup, can_stage, eventually, host_is, stage};
 use serde_json::{Value, json};
 
@@ -47,6 +47,11 @@ async fn issued(setup: &Setup, name: &str) -> String {
     secret.metadata.annotations.expect("annotations").remove(ANNOTATION_CERTIFICATE).expect("the certificate's hash")
 }
 
+/// What a visitor gets. The proxy takes its routes after its listeners, and answers 404 until it has them.
+async fn served(setup: &Setup, host: &str) -> Visit {
+    eventually(&format!("{host} is served"), || visit(&setup.stage, host)).await
+}
+
 async fn two_hosts_and_a_wildcard(setup: &Setup) {
     let began = Instant::now();
     setup.apply_zone(SHARED, json!([{"namespaces": {"all": true}, "allow": ["Wildcard"]}])).await;
@@ -58,7 +63,7 @@ async fn two_hosts_and_a_wildcard(setup: &Setup) {
     let mut certificates = BTreeMap::new();
     for (name, host) in visited {
         let certificate = issued(setup, name).await;
-        let seen = visit(&setup.stage, host).await.expect("served");
+        let seen = served(setup, host).await;
         assert_eq!(seen.certificate, certificate, "{host} is served with the certificate of {name}");
         assert!(seen.answer["host"].as_str().is_some_and(|asked| asked.starts_with(host)), "{}", seen.answer);
         certificates.insert(certificate, name);
@@ -77,7 +82,7 @@ async fn an_older_zone(setup: &Setup) {
     }
     setup.apply_shop_at("goes", "goes.older.net").await;
     issued(setup, "goes").await;
-    visit(&setup.stage, "goes.older.net").await.expect("served");
+    served(setup, "goes.older.net").await;
     let with_both = settled(setup, &before).await;
     let new: Vec<&String> = with_both.keys().filter(|key| !with_kept.contains_key(*key)).collect();
     assert_eq!(new, ["_lamia.goes.older.net. TXT", "goes.older.net. A"]);
@@ -102,7 +107,7 @@ async fn an_older_zone(setup: &Setup) {
     })
     .await;
     println!("a deleted host leaves no record, no marker, no challenge, no Secret: after {:?}", deleted.elapsed());
-    assert_eq!(visit(&setup.stage, "kept.older.net").await.expect("served").certificate, kept);
+    assert_eq!(served(setup, "kept.older.net").await.certificate, kept);
     host_is(&setup.stage.admin, DEMO_NAMESPACE, "kept", "Ready", "True", "Ready").await;
     assert!(setup.stage.power_dns.zones().await.expect("asked").contains(&OLDER.to_owned()));
     println!("the other host of the zone goes on, with the same certificate");
