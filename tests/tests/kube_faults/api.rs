@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use anyhow::ensure;
+use lamia_api::host::CertificateStatus;
 use lamia_sandbox::servers::loopback;
 use lamia_sandbox::stage::{DEMO_NAMESPACE, StageOptions};
 use lamia_tests::{Setup, can_stage, eventually, host_is, is_real, stage};
@@ -49,11 +50,12 @@ async fn without_the_api_nothing_is_touched_and_with_it_all_goes_on() {
     setup.end().await;
 }
 
-/// Applies a host, waits until it is Ready, and says which certificate it has, by its fingerprint: when to renew it the CA may say later.
-async fn certificate(setup: &Setup, name: &str) -> String {
+/// Applies a host, waits until it is Ready, and says which certificate it has. When to renew it is left out: the CA may say that later.
+async fn certificate(setup: &Setup, name: &str) -> CertificateStatus {
     setup.apply_host(DEMO_NAMESPACE, name, json!({"host": format!("{name}.{ZONE}")})).await;
     let host = host_is(&setup.stage.admin, DEMO_NAMESPACE, name, "Ready", "True", "Ready").await;
-    host.status.and_then(|status| status.certificate?.sha256).expect("a certificate")
+    let certificate = host.status.and_then(|status| status.certificate).expect("a certificate");
+    CertificateStatus { renew_at: None, ..certificate }
 }
 
 /// Waits until the operator says that this is its part.
