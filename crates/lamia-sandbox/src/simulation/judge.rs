@@ -275,7 +275,7 @@ fn is_in_the_way(world: &World, host: &Fqdn) -> bool {
 
 /// Whether what a challenge for the host needs may take a name from somebody else's wildcard: then it is refused.
 fn would_hide(world: &World, host: &Fqdn) -> bool {
-    let above = std::iter::successors(host.parent(), Fqdn::parent);
+    let above = host.ancestors().skip(1);
     above.filter_map(|it| it.child("*").ok()).any(|wildcard| wildcard != *host && world.dns.is_foreign(&wildcard))
 }
 
