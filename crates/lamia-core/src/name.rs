@@ -75,9 +75,7 @@ impl Fqdn {
         if text.len() > MAX_NAME {
             return Err(NameError::TooLong(text.len()));
         }
-        for (position, label) in text.split('.').enumerate() {
-            check_label(label, position)?;
-        }
+        check_labels(text)?;
         Ok(Self(text.to_ascii_lowercase().into()))
     }
 
@@ -112,7 +110,13 @@ impl Fqdn {
 
     /// This name and each name above it, longest first, the root left out.
     pub fn ancestors(&self) -> impl Iterator<Item = Self> {
-        std::iter::successors(Some(self.clone()), Self::parent)
+        let above = self.ancestor_texts().skip(1).map(|text| Self(text.into()));
+        std::iter::once(self.clone()).chain(above)
+    }
+
+    /// As [`Fqdn::ancestors`], to look them up without making names of them.
+    pub fn ancestor_texts(&self) -> impl Iterator<Item = &str> {
+        std::iter::successors(Some(self.as_str()), |text| text.split_once('.').map(|(_, rest)| rest))
     }
 
     /// `label.self`.
@@ -120,7 +124,18 @@ impl Fqdn {
     /// # Errors
     /// [`NameError`] when the label is none, or the name would be too long.
     pub fn child(&self, label: &str) -> Result<Self, NameError> {
-        Self::parse(&format!("{label}.{}", self.0))
+        let length = label.len() + 1 + self.0.len();
+        if length > MAX_NAME {
+            return Err(NameError::TooLong(length));
+        }
+        // What is a name already needs no second look, but that a wildcard has nothing below it.
+        check_labels(label)?;
+        if self.is_wildcard() {
+            return Err(NameError::MisplacedWildcard);
+        }
+        let mut text = [label, ".", &*self.0].concat();
+        text.make_ascii_lowercase();
+        Ok(Self(text.into()))
     }
 
     /// Whether this name is `other` or anything below it.
@@ -138,8 +153,12 @@ impl Fqdn {
     /// Whether the first label is `*`.
     #[must_use]
     pub fn is_wildcard(&self) -> bool {
-        self.first_label() == "*"
+        &*self.0 == "*" || self.0.starts_with("*.")
     }
+}
+
+fn check_labels(text: &str) -> Result<(), NameError> {
+    text.split('.').enumerate().try_for_each(|(position, label)| check_label(label, position))
 }
 
 fn check_label(label: &str, position: usize) -> Result<(), NameError> {
@@ -148,6 +167,10 @@ fn check_label(label: &str, position: usize) -> Result<(), NameError> {
     }
     if label.len() > MAX_LABEL {
         return Err(NameError::LabelTooLong(label.to_owned(), label.len()));
+    }
+    // Nearly every label.
+    if label.bytes().all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_')) {
+        return Ok(());
     }
     if label.contains('*') && (position > 0 || label != "*") {
         return Err(NameError::MisplacedWildcard);

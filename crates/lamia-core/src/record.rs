@@ -1,5 +1,6 @@
 //! Resource record sets, as every provider sees them: one name, one type, one TTL, a set of values (RFC 2181 §5).
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -67,6 +68,18 @@ impl RecordType {
     }
 }
 
+/// The types that have a name here, as all the world spells it.
+const NAMES: &[(RecordType, &str)] = &[
+    (RecordType::A, "A"),
+    (RecordType::Aaaa, "AAAA"),
+    (RecordType::Cname, "CNAME"),
+    (RecordType::Txt, "TXT"),
+    (RecordType::Caa, "CAA"),
+    (RecordType::Ns, "NS"),
+    (RecordType::Soa, "SOA"),
+    (RecordType::Ds, "DS"),
+];
+
 /// Types that Lamia never writes but meets in people's zones, for messages that read well.
 const OTHER_NAMES: &[(u16, &str)] = &[
     (12, "PTR"),
@@ -110,25 +123,15 @@ impl fmt::Display for RecordType {
 impl std::str::FromStr for RecordType {
     type Err = UnknownType;
     fn from_str(text: &str) -> Result<Self, UnknownType> {
-        let upper = text.to_ascii_uppercase();
-        Ok(match upper.as_str() {
-            "A" => Self::A,
-            "AAAA" => Self::Aaaa,
-            "CNAME" => Self::Cname,
-            "TXT" => Self::Txt,
-            "CAA" => Self::Caa,
-            "NS" => Self::Ns,
-            "SOA" => Self::Soa,
-            "DS" => Self::Ds,
-            other => match OTHER_NAMES.iter().find(|(_, name)| *name == other) {
-                Some((code, _)) => Self::from_code(*code),
-                None => other
-                    .strip_prefix("TYPE")
-                    .and_then(|number| number.parse().ok())
-                    .map(Self::from_code)
-                    .ok_or_else(|| UnknownType(text.to_owned()))?,
-            },
-        })
+        let is = |name: &str| name.eq_ignore_ascii_case(text);
+        let named = NAMES.iter().find(|(_, name)| is(name)).map(|(rtype, _)| *rtype);
+        let other = || OTHER_NAMES.iter().find(|(_, name)| is(name)).map(|(code, _)| Self::from_code(*code));
+        let numbered = || {
+            let (word, number) = text.split_at_checked("TYPE".len())?;
+            let code = number.parse().ok().filter(|_| word.eq_ignore_ascii_case("TYPE"))?;
+            Some(Self::from_code(code))
+        };
+        named.or_else(other).or_else(numbered).ok_or_else(|| UnknownType(text.to_owned()))
     }
 }
 
@@ -167,7 +170,20 @@ impl TxtData {
     /// All strings joined, as their readers do (RFC 7208 §3.3, RFC 8555 §8.4); bytes outside UTF-8 are replaced.
     #[must_use]
     pub fn joined(&self) -> String {
-        String::from_utf8_lossy(&self.0.concat()).into_owned()
+        self.text().into_owned()
+    }
+
+    /// As [`TxtData::joined`]; borrowed where there is one string, as there nearly always is.
+    #[must_use]
+    pub fn text(&self) -> Cow<'_, str> {
+        match &*self.0 {
+            // Checked as a whole first: replacing looks at each character.
+            [only] => match std::str::from_utf8(only) {
+                Ok(text) => Cow::Borrowed(text),
+                Err(_) => String::from_utf8_lossy(only),
+            },
+            strings => Cow::Owned(String::from_utf8_lossy(&strings.concat()).into_owned()),
+        }
     }
 }
 

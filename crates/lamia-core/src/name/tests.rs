@@ -171,6 +171,19 @@ proptest! {
     }
 
     #[test]
+    fn a_child_is_what_its_text_would_be_read_as(one in names(), wildcard: bool, label in "[A-Za-z0-9._*é-]{0,4}|[a-z]{60,66}|([a-z]{50}[.]){4}[a-z]{20,60}") {
+        let above = if wildcard { one.child("*").unwrap() } else { one };
+        prop_assert_eq!(above.child(&label), Fqdn::parse(&format!("{label}.{above}")));
+    }
+
+    #[test]
+    fn the_texts_of_ancestors_are_their_names(one in names()) {
+        let above: Vec<Fqdn> = std::iter::successors(Some(one.clone()), Fqdn::parent).collect();
+        prop_assert!(one.ancestors().eq(above.iter().cloned()));
+        prop_assert!(one.ancestor_texts().eq(above.iter().map(Fqdn::as_str)));
+    }
+
+    #[test]
     fn no_text_makes_the_parsers_fall(text in ".*") {
         let host = HostName::parse(&text);
         let _ = Fqdn::parse(&text);
