@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::census::Census;
-use super::ownership::{ADDRESS_TYPES, Marker, Whose, delegation_marker_name, marker_name, whose, whose_by};
+use super::ownership::{self, ADDRESS_TYPES, Marker, Writer, delegation_marker_name, marker_name};
 use super::takeover::View;
 use super::wanted::{ChallengeDemand, DelegationDemand, HostDemand, Target, Wanted};
 use crate::name::Fqdn;
@@ -115,7 +115,7 @@ pub(super) struct AdmittedHost<'a> {
     pub(super) demand: &'a HostDemand,
     pub(super) marker_at: Fqdn,
     /// The marker that stands there now.
-    pub(super) marker: Option<Marker>,
+    pub(super) marker: Option<&'a Marker>,
 }
 
 /// A delegation that may be planned.
@@ -135,7 +135,7 @@ pub(super) struct Admission<'a> {
 }
 
 impl<'a> Admission<'a> {
-    pub(super) fn of(wanted: &'a Wanted, census: &Census, view: &View<'_>) -> Self {
+    pub(super) fn of(wanted: &'a Wanted, census: &'a Census<'_>, view: &'a View<'_>) -> Self {
         let mut admission = Self::default();
         let judge = Judge { wanted, census, actual: &view.records, unexpected: &view.unexpected };
         let holders = judge.holders();
@@ -179,15 +179,15 @@ impl<'a> Admission<'a> {
 }
 
 /// What a demand is judged by.
-struct Judge<'a, 'b> {
+struct Judge<'a> {
     wanted: &'a Wanted,
-    census: &'b Census,
-    actual: &'b ZoneRecords,
+    census: &'a Census<'a>,
+    actual: &'a ZoneRecords,
     /// Names whose records are not as `takeOver` expects them.
-    unexpected: &'b BTreeMap<Fqdn, RecordType>,
+    unexpected: &'a BTreeMap<Fqdn, RecordType>,
 }
 
-impl<'a> Judge<'a, '_> {
+impl<'a> Judge<'a> {
     /// Who gets a name that several hosts want: the owner in the marker, else the first by `namespace/name`.
     fn holders(&self) -> BTreeMap<&'a Fqdn, &'a str> {
         let mut holders: BTreeMap<&Fqdn, &str> = BTreeMap::new();
@@ -229,8 +229,8 @@ impl<'a> Judge<'a, '_> {
             ));
         }
         self.not_cut_off(name)?;
-        let marker = self.held_by_us(name)?;
-        self.nothing_in_the_way(name, marker.as_ref(), alias)?;
+        let marker = self.held_by_us(name, &marker_at)?;
+        self.nothing_in_the_way(name, marker, alias)?;
         Ok(AdmittedHost { demand, marker_at, marker })
     }
 
@@ -255,12 +255,7 @@ impl<'a> Judge<'a, '_> {
             .map_err(|error| invalid(error.to_string()))?
             .filter(|_| !child.is_wildcard())
             .ok_or_else(|| invalid("it is no name below the zone".to_owned()))?;
-        let ours = match whose_by(child, &marker_at, self.actual, &self.wanted.identity) {
-            Whose::Ours(_) => true,
-            Whose::OtherLamia { cluster } => return Err(other_lamia(child, &cluster)),
-            Whose::DuplicateClusterId { install } => return Err(duplicate(&install)),
-            Whose::ExternalDns { .. } | Whose::Foreign { .. } | Whose::Free => false,
-        };
+        let ours = self.marked_by_us(child, &marker_at)?.is_some();
         if let Some((cut, rtype)) = self.census.cut_above(child).filter(|(cut, _)| !ours || cut != child) {
             return Err(cut_off(child, &cut, rtype));
         }
@@ -268,7 +263,7 @@ impl<'a> Judge<'a, '_> {
             let glue = matches!(key.rtype, RecordType::A | RecordType::Aaaa) && key.name.is_under(child);
             key.name.is_at_or_under(child) && !glue && !matches!(key.rtype, RecordType::Ns | RecordType::Ds)
         };
-        match self.census.foreign.iter().find(hidden) {
+        match self.census.foreign.iter().copied().find(hidden) {
             Some(key) if !ours => Err((
                 RefusalReason::ForeignRecord,
                 format!("delegating {child} would hide {key}, which is not Lamia's; move it into the child zone first"),
@@ -291,14 +286,24 @@ impl<'a> Judge<'a, '_> {
         }
     }
 
-    /// The marker, where there is one and it is ours.
-    fn held_by_us(&self, name: &Fqdn) -> Result<Option<Marker>, Objection> {
-        match whose(name, self.actual, &self.wanted.identity) {
-            Whose::Ours(marker) => Ok(Some(marker)),
-            Whose::Free | Whose::Foreign { .. } => Ok(None),
-            Whose::OtherLamia { cluster } => Err(other_lamia(name, &cluster)),
-            Whose::DuplicateClusterId { install } => Err(duplicate(&install)),
-            Whose::ExternalDns { owner } => Err(external_dns(name, owner.as_deref())),
+    /// The marker, where there is one and it is ours; an objection where another Lamia's or external-dns' says that they hold the name.
+    fn held_by_us(&self, name: &Fqdn, marker_at: &Fqdn) -> Result<Option<&'a Marker>, Objection> {
+        if let Some(marker) = self.marked_by_us(name, marker_at)? {
+            return Ok(Some(marker));
+        }
+        match ownership::external_dns_owner(name, self.actual) {
+            Some(owner) => Err(external_dns(name, owner.as_deref())),
+            None => Ok(None),
+        }
+    }
+
+    /// The marker, where there is one and it is ours; an objection where it is another Lamia's.
+    fn marked_by_us(&self, name: &Fqdn, marker_at: &Fqdn) -> Result<Option<&'a Marker>, Objection> {
+        let Some(marker) = self.census.markers.at(marker_at) else { return Ok(None) };
+        match marker.writer(&self.wanted.identity) {
+            Writer::Us => Ok(Some(marker)),
+            Writer::Namesake => Err(duplicate(marker.identity.install())),
+            Writer::Other => Err(other_lamia(name, marker.identity.cluster())),
         }
     }
 

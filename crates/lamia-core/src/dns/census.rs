@@ -2,66 +2,63 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::ownership::{self, DELEGATION_LABEL, MARKER_LABEL, Marker, MarkerKind, Whose};
+use super::markers::Markers;
+use super::ownership::{self, DELEGATION_LABEL, MARKER_LABEL, Marker, MarkerKind, Writer};
 use super::wanted::Wanted;
 use crate::name::Fqdn;
 use crate::record::{RecordType, RecordValue, Rrset, RrsetKey, Values, ZoneRecords};
 
 /// The zone, sorted.
-#[derive(Debug, Default)]
-pub(super) struct Census {
+#[derive(Debug)]
+pub(super) struct Census<'a> {
+    /// All markers, ours or not.
+    pub(super) markers: &'a Markers<'a>,
     /// Names whose marker is ours, and a host's.
-    pub(super) hosts: BTreeMap<Fqdn, Marker>,
+    pub(super) hosts: BTreeMap<Fqdn, &'a Marker>,
     /// Names whose marker is ours, and says that the records are copies of a wildcard's.
-    pub(super) copies: BTreeMap<Fqdn, Marker>,
+    pub(super) copies: BTreeMap<Fqdn, &'a Marker>,
     /// Child zones whose delegation is ours.
-    pub(super) delegations: BTreeMap<Fqdn, Marker>,
+    pub(super) delegations: BTreeMap<Fqdn, &'a Marker>,
     /// Other installations that write here under our cluster id.
     pub(super) duplicates: BTreeSet<String>,
-    /// Names below the apex with NS or DNAME records: what is at (NS) or below them is answered by nobody here.
-    pub(super) cuts: BTreeMap<Fqdn, RecordType>,
+    /// The NS or DNAME records below the apex, by name: what is at (NS) or below them is answered by nobody here.
+    cuts: BTreeMap<&'a str, &'a RrsetKey>,
     /// All RRsets that are not wholly ours.
-    pub(super) foreign: BTreeSet<RrsetKey>,
+    pub(super) foreign: BTreeSet<&'a RrsetKey>,
 }
 
 /// DNAME's number (RFC 6672 §2.1).
 const DNAME: RecordType = RecordType::Other(39);
 
-impl Census {
-    pub(super) fn take(wanted: &Wanted, actual: &ZoneRecords) -> Self {
-        let mut census = Self::default();
-        for key in actual.keys().filter(|key| key.rtype == RecordType::Txt) {
-            census.note_marker(wanted, actual, &key.name);
-        }
-        for key in actual.keys().filter(|key| key.name != wanted.zone) {
-            if key.rtype == RecordType::Ns || key.rtype == DNAME {
-                census.cuts.insert(key.name.clone(), key.rtype);
-            }
+impl<'a> Census<'a> {
+    pub(super) fn take(wanted: &Wanted, actual: &'a ZoneRecords, markers: &'a Markers<'a>) -> Self {
+        let (hosts, copies, delegations) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let duplicates = BTreeSet::new();
+        let cuts = actual.keys().filter(|key| key.name != wanted.zone && matches!(key.rtype, RecordType::Ns | DNAME));
+        let cuts = cuts.map(|key| (key.name.as_str(), key)).collect();
+        let foreign = BTreeSet::new();
+        let mut census = Self { markers, hosts, copies, delegations, duplicates, cuts, foreign };
+        for (at, marker) in markers.all() {
+            census.note_marker(wanted, at, marker);
         }
         let challenges = challenge_values(wanted);
-        for (key, rrset) in actual {
-            if !census.is_ours(wanted, &challenges, key, rrset) {
-                census.foreign.insert(key.clone());
-            }
-        }
+        let foreign = actual.iter().filter(|(key, rrset)| !census.is_ours(&challenges, key, rrset));
+        census.foreign = foreign.map(|(key, _)| key).collect();
         census
     }
 
-    fn note_marker(&mut self, wanted: &Wanted, actual: &ZoneRecords, at: &Fqdn) {
+    fn note_marker(&mut self, wanted: &Wanted, at: &Fqdn, marker: &'a Marker) {
         let Some(name) = ownership::marked_name(&wanted.zone, at) else { return };
-        match ownership::whose_by(&name, at, actual, &wanted.identity) {
-            Whose::Ours(marker) if at.first_label() != MARKER_LABEL => self.delegations.insert(name, marker),
-            Whose::Ours(marker) if marker.kind == MarkerKind::Copy => self.copies.insert(name, marker),
-            Whose::Ours(marker) => self.hosts.insert(name, marker),
-            Whose::DuplicateClusterId { install } => {
-                self.duplicates.insert(install);
-                None
-            }
-            _ => None,
-        };
+        match marker.writer(&wanted.identity) {
+            Writer::Us if at.first_label() != MARKER_LABEL => drop(self.delegations.insert(name, marker)),
+            Writer::Us if marker.kind == MarkerKind::Copy => drop(self.copies.insert(name, marker)),
+            Writer::Us => drop(self.hosts.insert(name, marker)),
+            Writer::Namesake => drop(self.duplicates.insert(marker.identity.install().to_owned())),
+            Writer::Other => {}
+        }
     }
 
-    fn is_ours(&self, wanted: &Wanted, challenges: &BTreeMap<&Fqdn, Values>, key: &RrsetKey, rrset: &Rrset) -> bool {
+    fn is_ours(&self, challenges: &BTreeMap<&Fqdn, Values>, key: &RrsetKey, rrset: &Rrset) -> bool {
         if self.types_at(&key.name).any(|types| types.contains(&key.rtype)) {
             return true;
         }
@@ -70,8 +67,7 @@ impl Census {
         }
         let listed = challenges.get(&key.name);
         let ours = |value: &RecordValue| {
-            listed.is_some_and(|values| values.contains(value))
-                || ownership::parse_value(value).is_some_and(|marker| marker.identity == wanted.identity)
+            listed.is_some_and(|values| values.contains(value)) || self.markers.is_ours(&key.name, value)
         };
         rrset.values.iter().all(ours)
     }
@@ -84,9 +80,9 @@ impl Census {
 
     /// The zone cut or DNAME that keeps a record at `name` from being answered, if there is one.
     pub(super) fn cut_above(&self, name: &Fqdn) -> Option<(Fqdn, RecordType)> {
-        name.ancestors().find_map(|above| {
-            let rtype = *self.cuts.get(&above)?;
-            (above != *name || rtype == RecordType::Ns).then_some((above, rtype))
+        name.ancestor_texts().find_map(|above| {
+            let cut = self.cuts.get(above)?;
+            (cut.name != *name || cut.rtype == RecordType::Ns).then(|| (cut.name.clone(), cut.rtype))
         })
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::admit::{Admission, AdmittedDelegation, AdmittedHost, Subject};
 use super::census::Census;
+use super::markers::Markers;
 use super::ownership::{self, Identity, Marker, MarkerKind, delegation_marker_name, marker_name};
 use super::takeover::View;
 use super::wanted::{Target, Wanted};
@@ -22,8 +23,8 @@ pub(super) struct Entry {
     pub(super) after: Option<Rrset>,
     /// The name whose unit it changes with.
     pub(super) root: Fqdn,
-    /// Who wants it so.
-    pub(super) subjects: BTreeSet<Subject>,
+    /// Who wants it so; one may be named twice.
+    pub(super) subjects: Vec<Subject>,
 }
 
 /// The draft. Whatever it does not set stays as it is.
@@ -33,6 +34,7 @@ pub(super) struct Draft<'a> {
     pub(super) entries: BTreeMap<RrsetKey, Entry>,
     /// The same zone, with what is taken over marked as ours.
     view: &'a View<'a>,
+    markers: &'a Markers<'a>,
     identity: &'a Identity,
 }
 
@@ -40,12 +42,13 @@ impl<'a> Draft<'a> {
     /// A draft of all admitted demands and of the withdrawals that are due.
     pub(super) fn of(
         wanted: &'a Wanted,
-        census: &Census,
+        census: &'a Census<'a>,
         admission: &Admission<'_>,
         due: &BTreeSet<Fqdn>,
         (actual, view): (&'a ZoneRecords, &'a View<'a>),
     ) -> Self {
-        let mut draft = Self { actual, entries: BTreeMap::new(), view, identity: &wanted.identity };
+        let mut draft =
+            Self { actual, entries: BTreeMap::new(), view, markers: census.markers, identity: &wanted.identity };
         for (source, host) in &admission.hosts {
             draft.put_host(source, host);
         }
@@ -82,10 +85,10 @@ impl<'a> Draft<'a> {
     }
 
     fn set(&mut self, key: RrsetKey, after: Option<Rrset>, root: &Fqdn, subject: &Subject) {
-        let entry = Entry { after: None, root: root.clone(), subjects: BTreeSet::new() };
-        let entry = self.entries.entry(key).or_insert(entry);
+        let entry = self.entries.entry(key);
+        let entry = entry.or_insert_with(|| Entry { after: None, root: root.clone(), subjects: Vec::with_capacity(1) });
         entry.after = after;
-        entry.subjects.insert(subject.clone());
+        entry.subjects.push(subject.clone());
     }
 
     /// Sets `rrsets` and their marker; what the old marker lists and the new one does not goes.
@@ -108,8 +111,19 @@ impl<'a> Draft<'a> {
             self.set(key, Some(rrset), root, subject);
         }
         let key = RrsetKey::new(marker_at.clone(), RecordType::Txt);
-        let after = with_marker(self.view.records.get(&key), new.as_ref(), self.identity);
+        let after = self.with_marker(&key, new.as_ref());
         self.set(key, after, root, subject);
+    }
+
+    /// The TXT RRset at a marker's name with our marker set or taken out; what others wrote there stays.
+    fn with_marker(&self, key: &RrsetKey, marker: Option<&Marker>) -> Option<Rrset> {
+        let before = self.view.records.get(key);
+        let standing = before.into_iter().flat_map(|rrset| &rrset.values);
+        let theirs = standing.filter(|value| !self.markers.is_ours(&key.name, value));
+        let mut values: Values = theirs.cloned().collect();
+        let ttl = if values.is_empty() { MARKER_TTL } else { before.map_or(MARKER_TTL, |rrset| rrset.ttl) };
+        values.extend(marker.map(Marker::to_value));
+        (!values.is_empty()).then_some(Rrset { ttl, values })
     }
 
     fn put_host(&mut self, source: &str, host: &AdmittedHost<'_>) {
@@ -126,7 +140,7 @@ impl<'a> Draft<'a> {
         };
         // A host with no address at all has nothing to mark.
         let new = (!rrsets.is_empty()).then_some(new);
-        let markers = (host.marker.as_ref(), new);
+        let markers = (host.marker, new);
         let subject = Subject::Host(source.to_owned());
         self.put_marked(&demand.name, &demand.name, rrsets, &host.marker_at, markers, &subject);
         for (key, left) in self.view.released.get(&demand.name).into_iter().flatten() {
@@ -152,13 +166,13 @@ impl<'a> Draft<'a> {
         self.put_marked(&demand.child, &demand.child, rrsets, &delegation.marker_at, (None, Some(new)), &subject);
     }
 
-    fn withdraw(&mut self, zone: &Fqdn, census: &Census, name: &Fqdn) {
+    fn withdraw(&mut self, zone: &Fqdn, census: &Census<'_>, name: &Fqdn) {
         let subject = Subject::Withdrawal(name.clone());
         let host = census.hosts.get(name).zip(marker_name(name).ok());
         let delegated = delegation_marker_name(zone, name).ok().flatten();
         let delegation = census.delegations.get(name).zip(delegated);
         for (marker, at) in host.into_iter().chain(delegation) {
-            self.put_marked(name, name, BTreeMap::new(), &at, (Some(marker), None), &subject);
+            self.put_marked(name, name, BTreeMap::new(), &at, (Some(*marker), None), &subject);
         }
     }
 
@@ -209,14 +223,4 @@ impl NameValues {
         let ttl = before.map_or(CHALLENGE_TTL, |rrset| rrset.ttl);
         (!values.is_empty()).then_some(Rrset { ttl, values })
     }
-}
-
-/// The TXT RRset at a marker's name with our marker set or taken out; what others wrote there stays.
-fn with_marker(before: Option<&Rrset>, marker: Option<&Marker>, us: &Identity) -> Option<Rrset> {
-    let ours = |value: &RecordValue| ownership::parse_value(value).is_some_and(|marker| marker.identity == *us);
-    let standing = before.into_iter().flat_map(|rrset| &rrset.values);
-    let mut values: Values = standing.filter(|value| !ours(value)).cloned().collect();
-    let ttl = if values.is_empty() { MARKER_TTL } else { before.map_or(MARKER_TTL, |rrset| rrset.ttl) };
-    values.extend(marker.map(Marker::to_value));
-    (!values.is_empty()).then_some(Rrset { ttl, values })
 }

@@ -3,6 +3,7 @@
 //! ```text
 //! wanted ─┬─► takeover   the zone as if what may be taken over were ours already
 //! actual ─┘     │
+//!               ├─► markers   what says whose it is, read once
 //!               ├─► census    what stands there, sorted by whose it is (ownership: the markers)
 //!               ├─► admit     which demands may be planned, and why the others may not
 //!               ├─► safety    which owned names that nobody wants may go now
@@ -18,6 +19,7 @@ pub mod admit;
 mod census;
 pub mod diff;
 mod draft;
+mod markers;
 pub mod ownership;
 pub mod plan;
 mod print;

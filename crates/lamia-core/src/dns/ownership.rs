@@ -11,8 +11,10 @@
 //!
 //! Challenge TXT records have no marker: they are ours value by value, as the HostCertificates say.
 
+use std::borrow::Borrow;
 use std::collections::BTreeSet;
-use std::fmt;
+use std::fmt::{self, Write as _};
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
@@ -35,8 +37,8 @@ pub const DELEGATION_LABEL: &str = "_lamia-ns";
 /// Who writes: the cluster, by its explicit id, and this installation of Lamia in it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Identity {
-    cluster: String,
-    install: String,
+    cluster: Arc<str>,
+    install: Arc<str>,
 }
 
 /// Why an id can't stand in a marker.
@@ -57,7 +59,7 @@ impl Identity {
     pub fn new(cluster: &str, install: &str) -> Result<Self, IdentityError> {
         check_id("cluster", cluster, MAX_CLUSTER)?;
         check_id("installation", install, MAX_INSTALL)?;
-        Ok(Self { cluster: cluster.to_owned(), install: install.to_owned() })
+        Ok(Self { cluster: cluster.into(), install: install.into() })
     }
 
     /// The cluster id.
@@ -74,8 +76,8 @@ impl Identity {
 }
 
 fn check_id(what: &'static str, id: &str, longest: usize) -> Result<(), IdentityError> {
-    let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_.".contains(c);
-    if id.is_empty() || id.len() > longest || !id.chars().all(good) {
+    let good = |octet: u8| matches!(octet, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.');
+    if id.is_empty() || id.len() > longest || !id.bytes().all(good) {
         return Err(IdentityError { what, id: id.to_owned(), longest });
     }
     Ok(())
@@ -83,14 +85,14 @@ fn check_id(what: &'static str, id: &str, longest: usize) -> Result<(), Identity
 
 /// Who holds a name, as far as the public may know: 80 bits of the SHA-256 of `namespace/name`, in base32.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct OwnerHash(String);
+pub struct OwnerHash(Arc<str>);
 
 impl OwnerHash {
     /// The hash of `namespace/name`.
     #[must_use]
     pub fn of(source: &str) -> Self {
         let digest = Sha256::digest(source.as_bytes());
-        Self(data_encoding::BASE32_NOPAD.encode(&digest[..10]).to_ascii_lowercase())
+        Self(data_encoding::BASE32_NOPAD.encode(&digest[..10]).to_ascii_lowercase().into())
     }
 
     /// The hash as a marker spells it.
@@ -100,8 +102,8 @@ impl OwnerHash {
     }
 
     fn parse(text: &str) -> Option<Self> {
-        let good = |c: char| c.is_ascii_lowercase() || ('2'..='7').contains(&c);
-        (text.len() == 16 && text.chars().all(good)).then(|| Self(text.to_owned()))
+        let good = |octet: u8| matches!(octet, b'a'..=b'z' | b'2'..=b'7');
+        (text.len() == 16 && text.bytes().all(good)).then(|| Self(text.into()))
     }
 }
 
@@ -155,34 +157,57 @@ impl Marker {
     /// Reads a TXT text; `None` when it is no marker that this version understands. Unknown fields are passed over.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let mut fields = text.split(';').map(|field| field.split_once('='));
-        if fields.next()?? != ("v", "lamia1") {
-            return None;
-        }
+        let fields = text.strip_prefix("v=lamia1;")?.split(';');
         let (mut cluster, mut install, mut owner, mut types, mut kind) = (None, None, None, None, None);
         for field in fields {
-            let (key, value) = field?;
-            match key {
-                "c" => cluster = Some(value),
-                "i" => install = Some(value),
-                "o" => owner = Some(OwnerHash::parse(value)?),
-                "t" => types = Some(parse_types(value)?),
-                "d" => kind = Some(parse_kind(value)?),
-                _ => {}
+            match field.split_at_checked(2) {
+                Some(("c=", value)) => cluster = Some(value),
+                Some(("i=", value)) => install = Some(value),
+                Some(("o=", value)) => owner = Some(OwnerHash::parse(value)?),
+                Some(("t=", value)) => types = Some(parse_types(value)?),
+                Some(("d=", value)) => kind = Some(parse_kind(value)?),
+                _ if field.contains('=') => {}
+                _ => return None,
             }
         }
         Some(Self { identity: Identity::new(cluster?, install?).ok()?, owner: owner?, types: types?, kind: kind? })
     }
 
+    /// Who wrote it, as `us` sees it.
+    pub(super) fn writer(&self, us: &Identity) -> Writer {
+        match (self.identity.cluster == us.cluster, self.identity.install == us.install) {
+            (true, true) => Writer::Us,
+            (true, false) => Writer::Namesake,
+            (false, _) => Writer::Other,
+        }
+    }
+
     /// The marker as the one value of its TXT record.
     #[must_use]
     pub fn to_value(&self) -> RecordValue {
-        RecordValue::txt(&self.to_string())
+        let mut text = String::with_capacity(MAX_MARKER);
+        // Writing into a text never fails.
+        let _ = write!(text, "{self}");
+        RecordValue::txt(&text)
     }
 }
 
+/// Who wrote a marker, seen from one installation.
+pub(super) enum Writer {
+    /// That installation.
+    Us,
+    /// Another one that has the same cluster id.
+    Namesake,
+    /// One of another cluster.
+    Other,
+}
+
 fn parse_types(text: &str) -> Option<BTreeSet<RecordType>> {
-    text.split(',').map(|name| name.parse().ok()).collect()
+    let mut types = BTreeSet::new();
+    for name in text.split(',') {
+        types.insert(name.parse().ok()?);
+    }
+    Some(types)
 }
 
 fn parse_kind(text: &str) -> Option<MarkerKind> {
@@ -192,12 +217,15 @@ fn parse_kind(text: &str) -> Option<MarkerKind> {
 impl fmt::Display for Marker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { identity, owner, types, kind } = self;
-        write!(f, "v=lamia1;c={};i={};o={owner};t=", identity.cluster, identity.install)?;
-        for (position, rtype) in types.iter().enumerate() {
-            let comma = if position == 0 { "" } else { "," };
-            write!(f, "{comma}{rtype}")?;
+        for part in ["v=lamia1;c=", &identity.cluster, ";i=", &identity.install, ";o=", &owner.0, ";t="] {
+            f.write_str(part)?;
         }
-        write!(f, ";d={}", kind.as_str())
+        for (position, rtype) in types.iter().enumerate() {
+            f.write_str(if position == 0 { "" } else { "," })?;
+            fmt::Display::fmt(rtype, f)?;
+        }
+        f.write_str(";d=")?;
+        f.write_str(kind.as_str())
     }
 }
 
@@ -206,9 +234,10 @@ impl fmt::Display for Marker {
 /// # Errors
 /// [`NameError::TooLong`] for a name with no room for `_lamia.` in front.
 pub fn marker_name(name: &Fqdn) -> Result<Fqdn, NameError> {
-    match name.parent() {
-        Some(parent) if name.is_wildcard() => parent.child(WILDCARD_LABEL)?.child(MARKER_LABEL),
-        _ => name.child(MARKER_LABEL),
+    let below = if name.is_wildcard() { name.parent() } else { None };
+    match below {
+        Some(parent) => parent.child(WILDCARD_LABEL)?.child(MARKER_LABEL),
+        None => name.child(MARKER_LABEL),
     }
 }
 
@@ -230,8 +259,8 @@ pub fn delegation_marker_name(zone: &Fqdn, child: &Fqdn) -> Result<Option<Fqdn>,
 pub fn marked_name(zone: &Fqdn, marker: &Fqdn) -> Option<Fqdn> {
     if marker.first_label() == MARKER_LABEL {
         let name = marker.parent()?;
-        return match name.parent() {
-            Some(parent) if name.first_label() == WILDCARD_LABEL => parent.child("*").ok(),
+        return match name.first_label() {
+            WILDCARD_LABEL => name.parent().map_or(Some(name), |parent| parent.child("*").ok()),
             _ => Some(name),
         };
     }
@@ -286,23 +315,25 @@ pub fn whose(name: &Fqdn, actual: &ZoneRecords, us: &Identity) -> Whose {
 pub fn whose_by(name: &Fqdn, marker_at: &Fqdn, actual: &ZoneRecords, us: &Identity) -> Whose {
     let key = RrsetKey::new(marker_at.clone(), RecordType::Txt);
     let markers = actual.get(&key).into_iter().flat_map(|rrset| &rrset.values);
-    // Two clusters that wrote at the same moment: both see both markers, and both let the smaller id win.
-    let first = markers.filter_map(parse_value).min_by(|a, b| a.identity.cmp(&b.identity));
-    match first {
-        Some(marker) if marker.identity == *us => Whose::Ours(marker),
-        Some(marker) if marker.identity.cluster == us.cluster => {
-            Whose::DuplicateClusterId { install: marker.identity.install }
-        }
-        Some(marker) => Whose::OtherLamia { cluster: marker.identity.cluster },
-        None => unmarked(name, actual),
+    let Some(marker) = that_counts(markers.filter_map(parse_value)) else { return unmarked(name, actual) };
+    match marker.writer(us) {
+        Writer::Us => Whose::Ours(marker),
+        Writer::Namesake => Whose::DuplicateClusterId { install: marker.identity.install.to_string() },
+        Writer::Other => Whose::OtherLamia { cluster: marker.identity.cluster.to_string() },
     }
+}
+
+/// Of several markers at one name, the one that says whose it is. Two clusters that wrote at the same moment both see both markers,
+/// and both let the smaller id win.
+pub(super) fn that_counts<M: Borrow<Marker>>(markers: impl Iterator<Item = M>) -> Option<M> {
+    markers.min_by(|a, b| a.borrow().identity.cmp(&b.borrow().identity))
 }
 
 /// The marker that a TXT value is, if it is one.
 #[must_use]
 pub fn parse_value(value: &RecordValue) -> Option<Marker> {
     match value {
-        RecordValue::Txt(data) => Marker::parse(&data.joined()),
+        RecordValue::Txt(data) => Marker::parse(&data.text()),
         _ => None,
     }
 }
@@ -318,7 +349,7 @@ fn unmarked(name: &Fqdn, actual: &ZoneRecords) -> Whose {
 
 /// Whether external-dns marks the name as its own, and by which owner id: a TXT `heritage=external-dns,…` at the name
 /// itself (its older format) or at `<type>-<name>` (its newer one).
-fn external_dns_owner(name: &Fqdn, actual: &ZoneRecords) -> Option<Option<String>> {
+pub(super) fn external_dns_owner(name: &Fqdn, actual: &ZoneRecords) -> Option<Option<String>> {
     let texts = external_dns_marks(name).filter_map(|key| actual.get(&key).map(|rrset| &rrset.values)).flatten();
     texts.filter_map(heritage).next()
 }
@@ -336,7 +367,7 @@ pub(super) fn heritage(value: &RecordValue) -> Option<Option<String>> {
     let RecordValue::Txt(data) = value else {
         return None;
     };
-    let text = data.joined();
+    let text = data.text();
     let mut fields = text.trim_matches('"').split(',');
     if fields.next() != Some("heritage=external-dns") {
         return None;

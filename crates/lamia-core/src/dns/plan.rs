@@ -25,6 +25,7 @@ use super::admit::{Admission, Refusal, RefusalReason};
 use super::census::Census;
 use super::diff::{self, Unit, Verb};
 use super::draft::Draft;
+use super::markers::Markers;
 use super::ownership::MarkerKind;
 use super::safety::{self, Fate, Held, Memory, Situation, Verdict};
 use super::shadow::Shadows;
@@ -77,7 +78,8 @@ impl ZonePlan {
 #[must_use]
 pub fn plan(wanted: &Wanted, actual: &ZoneRecords, memory: &Memory, now: Timestamp) -> ZonePlan {
     let view = View::of(wanted, actual);
-    let census = Census::take(wanted, &view.records);
+    let markers = Markers::read(&view.records, &wanted.identity);
+    let census = Census::take(wanted, &view.records, &markers);
     let unwanted = Unwanted::of(wanted, &census);
     let verdict = safety::judge(&wanted.zone, &unwanted.situation(wanted, &census), &wanted.rules, memory, now);
     let due = due(&verdict);
@@ -105,7 +107,7 @@ pub fn plan(wanted: &Wanted, actual: &ZoneRecords, memory: &Memory, now: Timesta
 /// The draft of what is admitted, once nothing in it takes a name from somebody's wildcard.
 fn draft<'a>(
     wanted: &'a Wanted,
-    census: &Census,
+    census: &'a Census<'a>,
     admission: &mut Admission<'_>,
     due: &BTreeSet<Fqdn>,
     zone: (&'a ZoneRecords, &'a View<'a>),
@@ -152,7 +154,7 @@ fn with_room(units: Vec<Unit>, (standing, most): (usize, usize), refusals: &mut 
 /// What the hosts that are only observed would change, each by itself.
 fn observed<'a>(
     wanted: &Wanted,
-    census: &Census,
+    census: &Census<'_>,
     admission: &Admission<'_>,
     zone: (&'a ZoneRecords, &'a View<'a>),
 ) -> Vec<Unit> {
@@ -174,7 +176,7 @@ struct Unwanted {
 }
 
 impl Unwanted {
-    fn of(wanted: &Wanted, census: &Census) -> Self {
+    fn of(wanted: &Wanted, census: &Census<'_>) -> Self {
         // A refused demand is a demand all the same.
         let hosts: BTreeSet<&Fqdn> = wanted.hosts.values().map(|demand| &demand.name).collect();
         let children: BTreeSet<&Fqdn> = wanted.delegations.values().map(|demand| &demand.child).collect();
@@ -190,7 +192,7 @@ impl Unwanted {
         Self { going, retained }
     }
 
-    fn situation(&self, wanted: &Wanted, census: &Census) -> Situation {
+    fn situation(&self, wanted: &Wanted, census: &Census<'_>) -> Situation {
         Situation {
             unwanted: self.going.clone(),
             owned: census.hosts.len() + census.delegations.len(),

@@ -35,7 +35,7 @@ use crate::record::{RecordType, Rrset, RrsetKey};
 /// The draft, seen with the eyes of a name server, as if no copy were there.
 pub(super) struct Shadows<'a> {
     wanted: &'a Wanted,
-    census: &'a Census,
+    census: &'a Census<'a>,
     /// The RRsets at `*.P`, by P.
     wildcards: BTreeMap<Fqdn, BTreeSet<RrsetKey>>,
     /// Names that are a host or a delegation of ours.
@@ -57,7 +57,7 @@ enum Remedy {
 
 impl<'a> Shadows<'a> {
     /// `None` where no wildcard answers for anything, which is nearly always.
-    pub(super) fn of(wanted: &'a Wanted, census: &'a Census, draft: &Draft<'_>) -> Option<Self> {
+    pub(super) fn of(wanted: &'a Wanted, census: &'a Census<'a>, draft: &Draft<'_>) -> Option<Self> {
         let copy = |key: &&RrsetKey| !draft.entries.contains_key(*key) && is_copy(census, &wanted.zone, key);
         let world: Vec<&RrsetKey> = draft.all_standing().filter(|key| !copy(key)).collect();
         let mut wildcards: BTreeMap<Fqdn, BTreeSet<RrsetKey>> = BTreeMap::new();
@@ -69,14 +69,14 @@ impl<'a> Shadows<'a> {
         if wildcards.is_empty() && census.copies.is_empty() {
             return None;
         }
-        let ours: Vec<&RrsetKey> = world.iter().filter(|key| !census.foreign.contains(**key)).copied().collect();
+        let ours: Vec<&RrsetKey> = world.iter().filter(|key| !census.foreign.contains(*key)).copied().collect();
         let hosts = ours.iter().filter(|key| key.rtype != RecordType::Txt);
         let mut shadows = Self {
             wanted,
             census,
             wildcards,
             explicit: hosts.map(|key| key.name.clone()).collect(),
-            others: existing(census.foreign.iter()),
+            others: existing(census.foreign.iter().copied()),
             today: existing(draft.actual.keys()),
             hollow: BTreeSet::new(),
         };
@@ -127,7 +127,7 @@ impl<'a> Shadows<'a> {
             let taken = needed.contains(name) || self.explicit.contains(name);
             if let (false, true, Ok(at)) = (taken, self.wanted.complete, marker_name(name)) {
                 let root = name.parent().filter(|_| name.is_wildcard()).unwrap_or_else(|| name.clone());
-                let markers = (Some(marker), None);
+                let markers = (Some(*marker), None);
                 let subject = Subject::Copy(root.clone());
                 draft.put_marked(&root, name, BTreeMap::new(), &at, markers, &subject);
             }
@@ -149,7 +149,7 @@ impl<'a> Shadows<'a> {
             types: rrsets.keys().map(|key| key.rtype).collect(),
             kind: MarkerKind::Copy,
         };
-        let markers = (self.census.copies.get(name), Some(marker));
+        let markers = (self.census.copies.get(name).copied(), Some(marker));
         let subject = Subject::Copy(root.clone());
         draft.put_marked(root, name, rrsets, &at, markers, &subject);
         Some(name.clone())
@@ -157,7 +157,7 @@ impl<'a> Shadows<'a> {
 
     fn remedy(&self, name: &Fqdn) -> Remedy {
         let Some((above, keys)) = self.source(name) else { return Remedy::Nothing };
-        let ours: BTreeSet<RrsetKey> = keys.difference(&self.census.foreign).cloned().collect();
+        let ours: BTreeSet<RrsetKey> = keys.iter().filter(|key| !self.census.foreign.contains(key)).cloned().collect();
         let copied = self.census.copies.contains_key(name);
         let markable = marker_name(name).is_ok();
         if markable && !ours.is_empty() && (copied || ours.len() == keys.len()) {
@@ -187,7 +187,7 @@ impl<'a> Shadows<'a> {
 }
 
 /// Whether the RRset is a copy of a wildcard's, or the marker of one.
-fn is_copy(census: &Census, zone: &Fqdn, key: &RrsetKey) -> bool {
+fn is_copy(census: &Census<'_>, zone: &Fqdn, key: &RrsetKey) -> bool {
     let listed = census.copies.get(&key.name).is_some_and(|marker| marker.types.contains(&key.rtype));
     let marks = || super::ownership::marked_name(zone, &key.name).is_some_and(|name| census.copies.contains_key(&name));
     listed || (key.rtype == RecordType::Txt && !census.foreign.contains(key) && marks())
