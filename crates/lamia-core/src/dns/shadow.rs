@@ -58,10 +58,15 @@ enum Remedy {
 impl<'a> Shadows<'a> {
     /// `None` where no wildcard answers for anything, which is nearly always.
     pub(super) fn of(wanted: &'a Wanted, census: &'a Census<'a>, draft: &Draft<'_>) -> Option<Self> {
+        // Most zones have none, and need no picture of who stands where.
+        let wildcard = |key: &RrsetKey| key.name.is_wildcard();
+        if census.copies.is_empty() && !draft.actual.keys().chain(draft.entries.keys()).any(wildcard) {
+            return None;
+        }
         let copy = |key: &&RrsetKey| !draft.entries.contains_key(*key) && is_copy(census, &wanted.zone, key);
         let world: Vec<&RrsetKey> = draft.all_standing().filter(|key| !copy(key)).collect();
         let mut wildcards: BTreeMap<Fqdn, BTreeSet<RrsetKey>> = BTreeMap::new();
-        for key in world.iter().filter(|key| key.name.is_wildcard()) {
+        for key in world.iter().filter(|key| wildcard(key)) {
             if let Some(parent) = key.name.parent() {
                 wildcards.entry(parent).or_default().insert((*key).clone());
             }
