@@ -41,9 +41,9 @@ pub(super) struct Shadows<'a> {
     /// Names that are a host or a delegation of ours.
     explicit: BTreeSet<Fqdn>,
     /// Names that exist without us.
-    others: BTreeSet<Fqdn>,
+    others: BTreeSet<&'a str>,
     /// Names that exist today.
-    today: BTreeSet<Fqdn>,
+    today: BTreeSet<&'a str>,
     /// The names N of the theory, and those that have a copy and still exist.
     hollow: BTreeSet<Fqdn>,
 }
@@ -57,13 +57,13 @@ enum Remedy {
 
 impl<'a> Shadows<'a> {
     /// `None` where no wildcard answers for anything, which is nearly always.
-    pub(super) fn of(wanted: &'a Wanted, census: &'a Census<'a>, draft: &Draft<'_>) -> Option<Self> {
+    pub(super) fn of(wanted: &'a Wanted, census: &'a Census<'a>, draft: &Draft<'a>) -> Option<Self> {
         // Most zones have none, and need no picture of who stands where.
         let wildcard = |key: &RrsetKey| key.name.is_wildcard();
         if census.copies.is_empty() && !draft.actual.keys().chain(draft.entries.keys()).any(wildcard) {
             return None;
         }
-        let copy = |key: &&RrsetKey| !draft.entries.contains_key(*key) && is_copy(census, &wanted.zone, key);
+        let copy = |key: &&RrsetKey| is_copy(census, &wanted.zone, key) && !draft.entries.contains_key(*key);
         let world: Vec<&RrsetKey> = draft.all_standing().filter(|key| !copy(key)).collect();
         let mut wildcards: BTreeMap<Fqdn, BTreeSet<RrsetKey>> = BTreeMap::new();
         for key in world.iter().filter(|key| wildcard(key)) {
@@ -89,11 +89,11 @@ impl<'a> Shadows<'a> {
         Some(shadows)
     }
 
-    fn hollow_names(&self, ours: &[&RrsetKey], world: &BTreeSet<Fqdn>) -> BTreeSet<Fqdn> {
+    fn hollow_names(&self, ours: &[&RrsetKey], world: &BTreeSet<&str>) -> BTreeSet<Fqdn> {
         let data: BTreeSet<&Fqdn> = ours.iter().map(|key| &key.name).collect();
         let above = existing_above(ours);
-        let new = above.iter().filter(|name| !self.others.contains(*name));
-        let copied = self.census.copies.keys().filter(|name| !name.is_wildcard() && world.contains(*name));
+        let new = above.iter().filter(|name| !self.others.contains(name.as_str()));
+        let copied = self.census.copies.keys().filter(|name| !name.is_wildcard() && world.contains(name.as_str()));
         let names = new.chain(copied).filter(|name| {
             name.is_under(&self.wanted.zone) && !data.contains(*name) && !is_reserved(name.first_label())
         });
@@ -169,7 +169,7 @@ impl<'a> Shadows<'a> {
             return Remedy::Copy(ours);
         }
         match above.child("*") {
-            Ok(wildcard) if !self.today.contains(name) => Remedy::Refuse(wildcard),
+            Ok(wildcard) if !self.today.contains(name.as_str()) => Remedy::Refuse(wildcard),
             _ => Remedy::Nothing,
         }
     }
@@ -182,7 +182,7 @@ impl<'a> Shadows<'a> {
             }
             let hollow = self.hollow.contains(&above);
             if above == self.wanted.zone
-                || (!hollow && (self.explicit.contains(&above) || self.others.contains(&above)))
+                || (!hollow && (self.explicit.contains(&above) || self.others.contains(above.as_str())))
             {
                 return None;
             }
@@ -193,36 +193,31 @@ impl<'a> Shadows<'a> {
 
 /// Whether the RRset is a copy of a wildcard's, or the marker of one.
 fn is_copy(census: &Census<'_>, zone: &Fqdn, key: &RrsetKey) -> bool {
+    if census.copies.is_empty() {
+        return false;
+    }
     let listed = census.copies.get(&key.name).is_some_and(|marker| marker.types.contains(&key.rtype));
     let marks = || super::ownership::marked_name(zone, &key.name).is_some_and(|name| census.copies.contains_key(&name));
     listed || (key.rtype == RecordType::Txt && !census.foreign.contains(key) && marks())
 }
 
 /// The names of these RRsets and all above them.
-fn existing<'k>(keys: impl Iterator<Item = &'k RrsetKey>) -> BTreeSet<Fqdn> {
+fn existing<'k>(keys: impl Iterator<Item = &'k RrsetKey>) -> BTreeSet<&'k str> {
     let mut names = BTreeSet::new();
-    for key in keys {
-        add_upwards(&mut names, &key.name);
-    }
+    keys.for_each(|key| add_upwards(&mut names, key.name.ancestor_texts()));
     names
 }
 
 /// The names strictly above these RRsets.
 fn existing_above(keys: &[&RrsetKey]) -> BTreeSet<Fqdn> {
     let mut names = BTreeSet::new();
-    for parent in keys.iter().filter_map(|key| key.name.parent()) {
-        add_upwards(&mut names, &parent);
-    }
+    keys.iter().for_each(|key| add_upwards(&mut names, key.name.ancestors().skip(1)));
     names
 }
 
 /// Where a name is known, so are those above it.
-fn add_upwards(names: &mut BTreeSet<Fqdn>, from: &Fqdn) {
-    for name in from.ancestors() {
-        if !names.insert(name) {
-            break;
-        }
-    }
+fn add_upwards<N: Ord>(names: &mut BTreeSet<N>, mut upwards: impl Iterator<Item = N>) {
+    while upwards.next().is_some_and(|name| names.insert(name)) {}
 }
 
 /// The admitted demands that need a record strictly below `name`, each with one such record's name.
