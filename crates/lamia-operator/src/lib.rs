@@ -3,7 +3,6 @@
 #[cfg(test)]
 mod test_cluster;
 
-mod applied;
 mod caa;
 mod certificates;
 mod challenges;
@@ -13,9 +12,11 @@ pub mod config;
 pub mod controllers;
 mod credentials;
 pub mod events;
+mod fingerprint;
 pub mod http;
 pub mod identity;
 pub mod issuance;
+mod lean;
 pub mod lease;
 pub mod metrics;
 pub mod outside;

@@ -29,6 +29,7 @@ use crate::controllers::work;
 use crate::http::{self, Health};
 use crate::identity;
 use crate::issuance::ROLE_MASTER;
+use crate::lean::Lean;
 use crate::lease::{Election, LEASE, LeaderElection, Leadership, LeaseConfig};
 use crate::metrics::Metrics;
 use crate::outside::Outside;
@@ -147,8 +148,21 @@ impl Term {
         });
     }
 
-    /// Follows a kind; what it tells goes to `sink`.
+    /// Follows a kind, without its objects' managed fields; what it tells goes to `sink`.
     fn follow<K>(
+        &mut self,
+        api: Api<Lean<K>>,
+        config: watcher::Config,
+        what: &'static str,
+        mut sink: impl FnMut(Change<K>) + Send + 'static,
+    ) where
+        K: kube::Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+    {
+        self.follow_whole(api, config, what, move |change| sink(change.map(|Lean(object)| object)));
+    }
+
+    /// Follows a kind.
+    fn follow_whole<K>(
         &mut self,
         api: Api<K>,
         config: watcher::Config,
@@ -231,51 +245,51 @@ fn start_watches(term: &mut Term, config: &Config, client: &Client, parts: &Part
     let ours = || every().labels(&format!("{LABEL_MANAGED_BY}={MANAGED_BY_VALUE}"));
 
     let (world, wake, hosts) = (parts.world.clone(), parts.wake.clone(), parts.hosts.clone());
-    term.follow(Api::<SecuredHost>::all(client.clone()), every(), "SecuredHost", move |change| {
+    term.follow(Api::<Lean<SecuredHost>>::all(client.clone()), every(), "SecuredHost", move |change| {
         watches::hosts(&world, &wake, &hosts, change);
     });
     let (world, wake, zones) = (parts.world.clone(), parts.wake.clone(), parts.zones.clone());
-    term.follow(Api::<Zone>::all(client.clone()), every(), "Zone", move |change| {
+    term.follow(Api::<Lean<Zone>>::all(client.clone()), every(), "Zone", move |change| {
         watches::zones(&world, &wake, zones.clock.now(), |object| zones.status.observed(object), change);
     });
     let (world, wake, providers) = (parts.world.clone(), parts.wake.clone(), parts.providers.clone());
-    term.follow(Api::<DNSProvider>::all(client.clone()), every(), "DNSProvider", move |change| {
+    term.follow(Api::<Lean<DNSProvider>>::all(client.clone()), every(), "DNSProvider", move |change| {
         if let Change::Applied(object) = &change {
             providers.status.observed(object);
         }
         watches::providers(&world, &wake, change);
     });
     let (world, wake, issuers) = (parts.world.clone(), parts.wake.clone(), parts.issuers.clone());
-    term.follow(Api::<ACMEIssuer>::all(client.clone()), every(), "ACMEIssuer", move |change| {
+    term.follow(Api::<Lean<ACMEIssuer>>::all(client.clone()), every(), "ACMEIssuer", move |change| {
         watches::issuers(&world, &wake, &change);
         issuers.seen(change);
     });
     let (world, wake, certificates) = (parts.world.clone(), parts.wake.clone(), parts.certificates.clone());
-    let own = Api::<HostCertificate>::namespaced(client.clone(), &config.namespace);
+    let own = Api::<Lean<HostCertificate>>::namespaced(client.clone(), &config.namespace);
     term.follow(own, every(), "HostCertificate", move |change| certificates.seen(&world, &wake.hosts, change));
     let certificates = parts.certificates.clone();
-    let masters = Api::<Secret>::namespaced(client.clone(), &config.namespace);
+    let masters = Api::<Lean<Secret>>::namespaced(client.clone(), &config.namespace);
     let master = every().labels(&format!("{LABEL_SECRET_ROLE}={ROLE_MASTER}"));
     term.follow(masters, master, "Secret", move |change| certificates.secret_seen(change));
 
     let (world, wake) = (parts.world.clone(), parts.wake.clone());
-    term.follow(Api::<Service>::all(client.clone()), every(), "Service", move |change| {
+    term.follow(Api::<Lean<Service>>::all(client.clone()), every(), "Service", move |change| {
         watches::services(&world, &wake, change)
     });
     let (world, wake) = (parts.world.clone(), parts.wake.clone());
-    term.follow(Api::<PartialObjectMeta<Namespace>>::all(client.clone()), every(), "Namespace", move |change| {
+    term.follow(Api::<Lean<PartialObjectMeta<Namespace>>>::all(client.clone()), every(), "Namespace", move |change| {
         watches::namespaces(&world, &wake, change);
     });
     let (world, wake, hosts) = (parts.world.clone(), parts.wake.clone(), parts.hosts.clone());
-    let gateways = Api::<DynamicObject>::all_with(client.clone(), &IstioKind::Gateway.resource());
+    let gateways = Api::<Lean<DynamicObject>>::all_with(client.clone(), &IstioKind::Gateway.resource());
     term.follow(gateways, every(), "Gateway", move |change| watches::gateways(&world, &wake, hosts.cluster(), change));
     let (world, wake, hosts) = (parts.world.clone(), parts.wake.clone(), parts.hosts.clone());
-    let routes = Api::<DynamicObject>::all_with(client.clone(), &IstioKind::VirtualService.resource());
+    let routes = Api::<Lean<DynamicObject>>::all_with(client.clone(), &IstioKind::VirtualService.resource());
     term.follow(routes, ours(), "VirtualService", move |change| {
         watches::routes(&world, &wake, hosts.cluster(), change)
     });
     let (world, wake) = (parts.world.clone(), parts.wake.clone());
-    let grants = Api::<DynamicObject>::all_with(client.clone(), &reference_grant());
+    let grants = Api::<Lean<DynamicObject>>::all_with(client.clone(), &reference_grant());
     term.follow(grants, every(), "ReferenceGrant", move |change| watches::reference_grants(&world, &wake, change));
 
     let namespaces: BTreeSet<String> = config.gateway_namespaces.iter().cloned().collect();
@@ -283,12 +297,13 @@ fn start_watches(term: &mut Term, config: &Config, client: &Client, parts: &Part
         let (world, wake, hosts) = (parts.world.clone(), parts.wake.clone(), parts.hosts.clone());
         let delivered = every().labels(&format!("{LABEL_SECRET_ROLE}={ROLE_DELIVERED}"));
         let secrets = Api::<PartialObjectMeta<Secret>>::namespaced(client.clone(), &namespace);
-        term.follow(secrets, delivered, "Secret", move |change| {
+        // Whoever wrote into one is told by its managed fields.
+        term.follow_whole(secrets, delivered, "Secret", move |change| {
             watches::secrets(&world, &wake, &hosts, &namespace, change)
         });
     }
     let (world, wake, issuers) = (parts.world.clone(), parts.wake.clone(), parts.issuers.clone());
-    let credentials = Api::<PartialObjectMeta<Secret>>::namespaced(client.clone(), &config.namespace);
+    let credentials = Api::<Lean<PartialObjectMeta<Secret>>>::namespaced(client.clone(), &config.namespace);
     term.follow(credentials, every().labels(LABEL_CREDENTIAL_FOR), "Secret", move |change| {
         watches::credentials(&world, &wake, |issuer| issuers.wake(issuer), &change);
     });

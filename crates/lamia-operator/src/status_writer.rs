@@ -23,7 +23,6 @@
 //! Failed writes are repeated with backoff by timers; no worker sleeps. A refused one is logged once and not repeated
 //! before the status changes.
 
-mod fingerprint;
 mod ledger;
 mod sink;
 
@@ -43,11 +42,11 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout};
 
+use crate::fingerprint::fingerprint;
 use crate::lease::Leadership;
 use crate::metrics::Metrics;
 use crate::queue::WorkQueue;
 use crate::world::cluster::key_of;
-use fingerprint::fingerprint;
 use ledger::{Ledger, Outcome, Turn};
 use sink::{ApiSink, SinkError, StatusSink};
 

@@ -22,8 +22,8 @@ use lamia_core::requeue::pause;
 use crate::issuance::seed;
 use crate::world::cluster::key_of;
 
-/// Objects a page of a list. What is read before it is pruned, managed fields above all, is ten times what is kept: of
-/// a thousand objects at once it would be most of the process's memory.
+/// Objects a page of a list. What is read before it is pruned is much more than what is kept: of a thousand objects at once it would be most
+/// of the process's memory.
 const PAGE: u32 = 100;
 /// How soon a kind that is not installed is looked for again; each time twice as late.
 const MISSING_KIND_FIRST: Duration = Duration::from_secs(30);
@@ -45,6 +45,18 @@ pub(crate) enum Change<K> {
     Listed(BTreeSet<ObjectKey>),
     /// The API server does not know the kind: its CRD is not installed. Told once until it appears.
     KindMissing,
+}
+
+impl<K> Change<K> {
+    /// The same of what is in the object.
+    pub(crate) fn map<T>(self, of: impl FnOnce(K) -> T) -> Change<T> {
+        match self {
+            Self::Applied(object) => Change::Applied(of(object)),
+            Self::Deleted(object) => Change::Deleted(of(object)),
+            Self::Listed(keys) => Change::Listed(keys),
+            Self::KindMissing => Change::KindMissing,
+        }
+    }
 }
 
 /// Watches until `stop`. Errors are logged and retried with backoff; the cache keeps what it has meanwhile.

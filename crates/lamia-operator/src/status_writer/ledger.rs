@@ -10,7 +10,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use tokio::time::Instant;
 
 use super::Urgency;
-use super::fingerprint::fingerprint;
+use crate::fingerprint::fingerprint;
 use crate::issuance::seed;
 
 /// How long an object in progress must be quiet at least.

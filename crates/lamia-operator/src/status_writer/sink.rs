@@ -12,6 +12,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
+use crate::lean::Lean;
+
 /// Why a status was not written. Texts are for the log.
 #[derive(Debug)]
 pub(super) enum SinkError {
@@ -43,7 +45,7 @@ impl<K> ApiSink<K> {
 impl<K: Resource<DynamicType = ()> + DeserializeOwned + 'static> StatusSink<K> for ApiSink<K> {
     async fn write(&self, key: &ObjectKey, status: &RawValue) -> Result<K, SinkError> {
         let request = patch::<K>(key, status).map_err(|error| SinkError::Refused(error.to_string()))?;
-        self.client.request(request).await.map_err(sink_error)
+        self.client.request(request).await.map(|Lean(object)| object).map_err(sink_error)
     }
 }
 

@@ -14,7 +14,7 @@ use lamia_core::host::ObjectKey;
 use lamia_core::host::address::{GatewayService, PublicPoint, ServiceKind, allowed_namespaces};
 use serde_json::Value;
 
-use crate::applied::fingerprint;
+use crate::fingerprint::fingerprint;
 
 /// The key of any object; the namespace is empty for cluster-scoped ones.
 pub(crate) fn key_of(object: &impl Resource) -> ObjectKey {

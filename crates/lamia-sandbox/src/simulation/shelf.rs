@@ -9,7 +9,8 @@ use http::Request;
 use http_body_util::{BodyExt as _, Full};
 use lamia_core::cert::checks::{Leaf, read_leaf};
 use lamia_core::host::ObjectKey;
-use serde_json::Value;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use tower::Service as _;
 
 use super::people::GATEWAY_NAMESPACE;
@@ -105,10 +106,22 @@ impl Shelf {
     pub(super) async fn refresh(&self) {
         let dirty = std::mem::take(&mut self.state().dirty);
         for item in dirty {
-            let object = self.read(&item.path()).await;
-            let mut state = self.state();
-            state.put(&item, object.as_ref());
-            state.touched.insert(item);
+            let path = item.path();
+            match &item {
+                Item::Host(key) => {
+                    let host = self.read(&path).await;
+                    self.state().put_host(key, host);
+                }
+                Item::Gateway(key) => {
+                    let gateway = self.read(&path).await;
+                    self.state().put_gateway(key, gateway);
+                }
+                Item::Secret(name) => {
+                    let secret = self.read(&path).await;
+                    self.state().put_secret(name, secret);
+                }
+            }
+            self.state().touched.insert(item);
         }
     }
 
@@ -135,7 +148,8 @@ impl Shelf {
         self.state().hosts.get(host).cloned()
     }
 
-    async fn read(&self, path: &str) -> Option<Value> {
+    /// What is at a path; `None` for nothing, and for what can't be read.
+    async fn read<T: DeserializeOwned>(&self, path: &str) -> Option<T> {
         let request = Request::get(path).body(Full::new(Bytes::new())).ok()?;
         let response = self.cluster.clone().call(request).await.ok()?;
         if !response.status().is_success() {
@@ -151,46 +165,106 @@ impl Shelf {
 }
 
 impl State {
-    fn put(&mut self, item: &Item, object: Option<&Value>) {
-        match item {
-            Item::Host(key) => match object {
-                Some(object) => drop(self.hosts.insert(key.clone(), told(object))),
-                None => drop(self.hosts.remove(key)),
-            },
-            Item::Gateway(key) => {
-                if let Some((host, _)) = self.credentials.remove(key) {
-                    self.gateways.remove(&host);
-                }
-                if let Some((host, credential)) = object.and_then(listener) {
-                    self.gateways.insert(host.clone(), key.clone());
-                    self.credentials.insert(key.clone(), (host, credential));
-                }
-            }
-            Item::Secret(name) => match object.and_then(leaf) {
-                Some(leaf) => drop(self.secrets.insert(name.clone(), Arc::new(leaf))),
-                None => drop(self.secrets.remove(name)),
-            },
+    fn put_host(&mut self, key: &ObjectKey, host: Option<Host>) {
+        match host {
+            Some(host) => drop(self.hosts.insert(key.clone(), host.told())),
+            None => drop(self.hosts.remove(key)),
+        }
+    }
+
+    fn put_gateway(&mut self, key: &ObjectKey, gateway: Option<Gateway>) {
+        if let Some((host, _)) = self.credentials.remove(key) {
+            self.gateways.remove(&host);
+        }
+        if let Some((host, credential)) = gateway.and_then(Gateway::listener) {
+            self.gateways.insert(host.clone(), key.clone());
+            self.credentials.insert(key.clone(), (host, credential));
+        }
+    }
+
+    fn put_secret(&mut self, name: &str, secret: Option<Secret>) {
+        match secret.and_then(|secret| secret.leaf()) {
+            Some(leaf) => drop(self.secrets.insert(name.to_owned(), Arc::new(leaf))),
+            None => drop(self.secrets.remove(name)),
         }
     }
 }
 
-fn told(host: &Value) -> Told {
-    let conditions = host["status"]["conditions"].as_array();
-    let ready = conditions.and_then(|all| all.iter().find(|it| it["type"] == "Ready"));
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let why = |it: &Value| format!("{}: {}", text(&it["reason"]), text(&it["message"]));
-    Told { ready: ready.map(|it| (text(&it["status"]), why(it))) }
+// Objects, as far as anybody looks here.
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Host {
+    status: HostStatus,
 }
 
-/// The host and the Secret of a Gateway's TLS server.
-fn listener(gateway: &Value) -> Option<(String, String)> {
-    let server = gateway["spec"]["servers"].as_array()?.iter().find(|it| it["tls"]["credentialName"].is_string())?;
-    let host = server["hosts"][0].as_str()?;
-    let host = host.split_once('/').map_or(host, |(_, host)| host);
-    Some((host.to_owned(), server["tls"]["credentialName"].as_str()?.to_owned()))
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct HostStatus {
+    conditions: Vec<Condition>,
 }
 
-fn leaf(secret: &Value) -> Option<Leaf> {
-    let chain = data_encoding::BASE64.decode(secret["data"]["tls.crt"].as_str()?.as_bytes()).ok()?;
-    read_leaf(&chain).ok()
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Condition {
+    r#type: String,
+    status: String,
+    reason: String,
+    message: String,
+}
+
+impl Host {
+    fn told(self) -> Told {
+        let ready = self.status.conditions.into_iter().find(|it| it.r#type == "Ready");
+        Told { ready: ready.map(|it| (it.status, format!("{}: {}", it.reason, it.message))) }
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Gateway {
+    spec: GatewaySpec,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct GatewaySpec {
+    servers: Vec<Server>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Server {
+    hosts: Vec<String>,
+    tls: ServerTls,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct ServerTls {
+    credential_name: Option<String>,
+}
+
+impl Gateway {
+    /// The host and the Secret of its TLS server.
+    fn listener(self) -> Option<(String, String)> {
+        let mut servers = self.spec.servers.into_iter();
+        let (hosts, credential) = servers.find_map(|server| Some((server.hosts, server.tls.credential_name?)))?;
+        let host = hosts.first()?;
+        let host = host.split_once('/').map_or(host.as_str(), |(_, host)| host);
+        Some((host.to_owned(), credential))
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Secret {
+    data: BTreeMap<String, String>,
+}
+
+impl Secret {
+    fn leaf(&self) -> Option<Leaf> {
+        let chain = data_encoding::BASE64.decode(self.data.get("tls.crt")?.as_bytes()).ok()?;
+        read_leaf(&chain).ok()
+    }
 }

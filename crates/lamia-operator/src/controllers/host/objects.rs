@@ -23,7 +23,7 @@ use lamia_core::gateway::istio;
 use lamia_core::host::ObjectKey;
 use serde_json::Value;
 
-use crate::applied::fingerprint;
+use crate::fingerprint::fingerprint;
 use crate::world::cluster::{OwnedObject, is_host};
 
 /// Istio's kinds that Lamia writes.

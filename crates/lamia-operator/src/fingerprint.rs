@@ -1,7 +1,8 @@
-//! A number that tells one status from another, computed as it is serialized: no text, no tree of values.
+//! A number that tells one status or spec from another, computed as it is serialized: no text, no tree of values.
 //!
 //! It does not see the order of fields, fields that are null, and `lastTransitionTime`. What is read from the API server and what is about
-//! to be written come out alike where they say the same, whichever types they were read through.
+//! to be written come out alike where they say the same, whichever types they were read through. It is not for anything that must withstand
+//! intent: a change that goes unseen costs a repair, nothing else.
 
 use std::fmt;
 use std::hash::{BuildHasher as _, Hash};
@@ -12,8 +13,8 @@ use serde::ser::{self, Impossible, Serialize, SerializeMap as _, SerializeSeq as
 /// The field that says since when, which is no news by itself.
 const UNSEEN: &str = "lastTransitionTime";
 
-/// The fingerprint of a status.
-pub(super) fn fingerprint<T: Serialize + ?Sized>(status: &T) -> u64 {
+/// The fingerprint of a value.
+pub(crate) fn fingerprint<T: Serialize + ?Sized>(status: &T) -> u64 {
     status.serialize(Printer).ok().flatten().unwrap_or_default()
 }
 
@@ -35,7 +36,7 @@ fn of(sort: Sort, value: impl Hash) -> u64 {
 /// Serializes to a number; to none where JSON has `null`.
 struct Printer;
 
-/// A status that is no JSON: keys that are no texts. Ours have none.
+/// A value that is no JSON: keys that are no texts. Ours have none.
 #[derive(Debug)]
 struct NoJson;
 
