@@ -24,7 +24,6 @@ use std::net::IpAddr;
 
 use lamia_api::common::Management;
 use lamia_api::host::{KeyAlgorithm, Publish, SecuredHostSpec};
-use serde_json::Value;
 
 use super::ObjectKey;
 use super::address::{GatewayAddress, PublicPoint};
@@ -32,6 +31,7 @@ use super::reason::{AcceptedReason, Because, CertificateReason, ConditionReason,
 use super::validate::ValidatedHost;
 use crate::dns::ownership::OwnerHash;
 use crate::dns::wanted::{HostDemand, Target};
+use crate::gateway::istio;
 use crate::gateway::view::{GatewayView, ReferenceProblem};
 use crate::name::{Fqdn, HostName};
 
@@ -115,9 +115,9 @@ pub struct WantedCertificate {
 #[derive(Clone, Debug, PartialEq)]
 pub struct WantedGateway {
     /// The Istio Gateway to apply; `None` where it is somebody else's.
-    pub gateway: Option<Value>,
+    pub gateway: Option<istio::Object>,
     /// The VirtualService to apply, with `backend`.
-    pub virtual_service: Option<Value>,
+    pub virtual_service: Option<istio::Object>,
     /// Where the Secret goes.
     pub delivery: Decision<ObjectKey, GatewayReason>,
 }

@@ -21,7 +21,6 @@ use kube::{Api, Client};
 use lamia_api::meta::FIELD_MANAGER;
 use lamia_core::gateway::istio;
 use lamia_core::host::ObjectKey;
-use serde_json::Value;
 
 use crate::fingerprint::fingerprint;
 use crate::world::cluster::{OwnedObject, is_host};
@@ -88,13 +87,12 @@ pub(crate) struct Completed(Arc<Mutex<HashMap<u64, u64>>>);
 
 impl Completed {
     /// How an object stands.
-    pub(crate) fn standing(&self, wanted: &Value, owner: &str, found: Option<&OwnedObject>) -> Standing {
+    pub(crate) fn standing(&self, wanted: &istio::Object, owner: &str, found: Option<&OwnedObject>) -> Standing {
         let Some(found) = found else { return Standing::Missing };
         if found.owner.as_deref() != Some(owner) {
             return Standing::Foreign;
         }
-        let goes_with = wanted["metadata"]["ownerReferences"][0]["uid"].as_str();
-        let (spec, stands) = (fingerprint(&wanted["spec"]), found.goes_with.as_deref() == goes_with);
+        let (spec, stands) = (fingerprint(wanted.spec()), found.goes_with.as_deref() == wanted.goes_with());
         let spec_stands = spec == found.spec || self.lock().get(&spec) == Some(&found.spec);
         if spec_stands && stands { Standing::AsWanted } else { Standing::Different }
     }
@@ -123,14 +121,18 @@ impl Objects {
         &self,
         kind: IstioKind,
         key: &ObjectKey,
-        wanted: &Value,
+        wanted: &istio::Object,
         owner: &str,
         cached: Option<&OwnedObject>,
     ) -> Applied {
+        let standing = self.completed.standing(wanted, owner, cached);
+        if let Some(done) = done(standing) {
+            return done;
+        }
         let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &key.namespace, &kind.resource());
-        let outcome = match cached {
-            Some(cached) => self.update(&api, key, wanted, owner, cached).await,
-            None => self.create(&api, key, wanted, owner).await,
+        let outcome = match standing {
+            Standing::Missing => self.create(&api, key, wanted, owner).await,
+            _ => self.update(&api, key, wanted, owner).await,
         };
         outcome.unwrap_or_else(|error| failed(&error, kind, key))
     }
@@ -139,13 +141,16 @@ impl Objects {
         &self,
         api: &Api<DynamicObject>,
         key: &ObjectKey,
-        wanted: &Value,
+        wanted: &istio::Object,
         owner: &str,
     ) -> Result<Applied, kube::Error> {
         match api.create(&params(), &parse(wanted)?).await {
             Ok(made) => Ok(self.written(wanted, &made)),
             Err(kube::Error::Api(status)) if status.reason == "AlreadyExists" => match api.get_opt(&key.name).await? {
-                Some(found) => self.update(api, key, wanted, owner, &OwnedObject::of(&found)).await,
+                Some(found) => match done(self.completed.standing(wanted, owner, Some(&OwnedObject::of(&found)))) {
+                    Some(done) => Ok(done),
+                    None => self.replace(api, found, wanted).await,
+                },
                 None => Ok(Applied::Failed),
             },
             Err(error) => Err(error),
@@ -156,30 +161,32 @@ impl Objects {
         &self,
         api: &Api<DynamicObject>,
         key: &ObjectKey,
-        wanted: &Value,
+        wanted: &istio::Object,
         owner: &str,
-        cached: &OwnedObject,
     ) -> Result<Applied, kube::Error> {
-        match self.completed.standing(wanted, owner, Some(cached)) {
-            Standing::Foreign => return Ok(Applied::Foreign),
-            Standing::AsWanted => return Ok(Applied::Unchanged),
-            Standing::Missing | Standing::Different => {}
-        }
-        let Some(mut object) = api.get_opt(&key.name).await? else { return Ok(Applied::Failed) };
+        let Some(object) = api.get_opt(&key.name).await? else { return Ok(Applied::Failed) };
         let found = OwnedObject::of(&object);
         match self.completed.standing(wanted, owner, Some(&found)) {
-            Standing::Foreign => return Ok(Applied::Foreign),
-            Standing::AsWanted => return Ok(Applied::Written(found)),
-            Standing::Missing | Standing::Different => {}
+            Standing::Foreign => Ok(Applied::Foreign),
+            Standing::AsWanted => Ok(Applied::Written(found)),
+            Standing::Missing | Standing::Different => self.replace(api, object, wanted).await,
         }
+    }
+
+    async fn replace(
+        &self,
+        api: &Api<DynamicObject>,
+        mut object: DynamicObject,
+        wanted: &istio::Object,
+    ) -> Result<Applied, kube::Error> {
         become_as(&mut object, parse(wanted)?);
-        let made = api.replace(&key.name, &params(), &object).await?;
+        let made = api.replace(&object.name_any(), &params(), &object).await?;
         Ok(self.written(wanted, &made))
     }
 
-    fn written(&self, wanted: &Value, made: &DynamicObject) -> Applied {
+    fn written(&self, wanted: &istio::Object, made: &DynamicObject) -> Applied {
         let now = OwnedObject::of(made);
-        self.completed.note(fingerprint(&wanted["spec"]), now.spec);
+        self.completed.note(fingerprint(wanted.spec()), now.spec);
         Applied::Written(now)
     }
 }
@@ -188,8 +195,17 @@ fn params() -> PostParams {
     PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() }
 }
 
-fn parse(wanted: &Value) -> Result<DynamicObject, kube::Error> {
-    serde_json::from_value(wanted.clone()).map_err(kube::Error::SerdeError)
+/// How an apply ends where nothing is to be written.
+fn done(standing: Standing) -> Option<Applied> {
+    match standing {
+        Standing::Foreign => Some(Applied::Foreign),
+        Standing::AsWanted => Some(Applied::Unchanged),
+        Standing::Missing | Standing::Different => None,
+    }
+}
+
+fn parse(wanted: &istio::Object) -> Result<DynamicObject, kube::Error> {
+    serde_json::to_value(wanted).and_then(serde_json::from_value).map_err(kube::Error::SerdeError)
 }
 
 /// Gives an object the spec, labels, annotations and host that are wanted. What others put beside them in its metadata stays.
