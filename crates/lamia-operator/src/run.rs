@@ -268,9 +268,10 @@ fn start_watches(term: &mut Term, config: &Config, client: &Client, parts: &Part
     let own = Api::<Lean<HostCertificate>>::namespaced(client.clone(), &config.namespace);
     term.follow(own, every(), "HostCertificate", move |change| certificates.seen(&world, &wake.hosts, change));
     let certificates = parts.certificates.clone();
-    let masters = Api::<Lean<Secret>>::namespaced(client.clone(), &config.namespace);
+    let masters = Api::<Secret>::namespaced(client.clone(), &config.namespace);
     let master = every().labels(&format!("{LABEL_SECRET_ROLE}={ROLE_MASTER}"));
-    term.follow(masters, master, "Secret", move |change| certificates.secret_seen(change));
+    // Of master Secrets, as of delivered ones, managed fields tell whether anybody else wrote into them.
+    term.follow_whole(masters, master, "Secret", move |change| certificates.secret_seen(change));
 
     let (world, wake) = (parts.world.clone(), parts.wake.clone());
     term.follow(Api::<Lean<Service>>::all(client.clone()), every(), "Service", move |change| {
@@ -297,7 +298,6 @@ fn start_watches(term: &mut Term, config: &Config, client: &Client, parts: &Part
         let (world, wake, hosts) = (parts.world.clone(), parts.wake.clone(), parts.hosts.clone());
         let delivered = every().labels(&format!("{LABEL_SECRET_ROLE}={ROLE_DELIVERED}"));
         let secrets = Api::<PartialObjectMeta<Secret>>::namespaced(client.clone(), &namespace);
-        // Whoever wrote into one is told by its managed fields.
         term.follow_whole(secrets, delivered, "Secret", move |change| {
             watches::secrets(&world, &wake, &hosts, &namespace, change)
         });

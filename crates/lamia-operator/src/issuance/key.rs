@@ -30,12 +30,12 @@ impl PublicKey {
     }
 }
 
-/// What a master Secret's chain and key are, put together.
+/// What a master Secret's chain and key are, put together. Of a pair that Lamia put together itself (`is_ours`) the key need not be worked
+/// out again: of all that a start reads, that would be the most work.
 #[must_use]
-pub(super) fn in_hand(chain: Option<&[u8]>, key: Option<&Secret>, directory: Option<String>) -> InHand {
+pub(super) fn in_hand(chain: Option<&[u8]>, key: Option<&Secret>, directory: Option<String>, is_ours: bool) -> InHand {
     let (Some(chain), Some(key)) = (chain, key) else { return InHand::Nothing };
-    match (read_leaf(chain), PublicKey::of(key)) {
-        (Ok(leaf), Some(key)) => InHand::Certificate(Box::new(Held { leaf, key: key.bits, directory })),
-        _ => InHand::Unreadable,
-    }
+    let Ok(leaf) = read_leaf(chain) else { return InHand::Unreadable };
+    let key = if is_ours { Some(leaf.public_key.clone()) } else { PublicKey::of(key).map(|key| key.bits) };
+    key.map_or(InHand::Unreadable, |key| InHand::Certificate(Box::new(Held { leaf, key, directory })))
 }

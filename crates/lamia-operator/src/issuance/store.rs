@@ -32,6 +32,7 @@ use serde_json::{Value, json};
 use super::case::SecretState;
 use super::edges::{About, CertificateStore, NewCertificate, Owner, StoreError, Version};
 use super::key::{PublicKey, in_hand};
+use crate::world::cluster::is_pair_of_lamia;
 
 /// The value of [`LABEL_SECRET_ROLE`] on master Secrets.
 pub(crate) const ROLE_MASTER: &str = "master";
@@ -51,8 +52,9 @@ pub fn read_secret(secret: &KubeSecret) -> SecretState {
     let data = |key: &str| secret.data.as_ref().and_then(|data| data.get(key)).map(|value| value.0.as_slice());
     let key = data(TLS_KEY).map(Secret::new);
     let directory = secret.annotations().get(ANNOTATION_DIRECTORY).cloned();
+    let is_ours = is_pair_of_lamia(secret.metadata.managed_fields.as_deref().unwrap_or_default());
     SecretState {
-        in_hand: in_hand(data(TLS_CERTIFICATE), key.as_ref(), directory),
+        in_hand: in_hand(data(TLS_CERTIFICATE), key.as_ref(), directory, is_ours),
         pending: data(PENDING_KEY).map(Secret::new).as_ref().and_then(PublicKey::of),
         version: Version::parse(secret.metadata.resource_version.as_deref()),
     }

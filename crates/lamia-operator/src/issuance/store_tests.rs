@@ -100,6 +100,24 @@ async fn a_pending_key_is_one_request_and_the_certificate_another() {
 }
 
 #[tokio::test]
+async fn a_key_that_somebody_else_put_beside_the_certificate_is_looked_into() {
+    let bench = Bench::new().await;
+    let version = bench.save_pending_key(&key()).await;
+    bench.save(&key(), version).await.expect("saved");
+    let put = async |key: &[u8]| {
+        bench.api.edit(SECRET, |secret| secret["data"]["tls.key"] = json!(STANDARD.encode(key))).await;
+        bench.look().await.in_hand
+    };
+    let another = key();
+    let InHand::Certificate(held) = put(another.expose()).await else { panic!("a key") };
+    assert_eq!(
+        (Some(&held.key), held.key == held.leaf.public_key),
+        (PublicKey::of(&another).map(|it| it.bits).as_ref(), false)
+    );
+    assert_eq!(put(b"no key").await, InHand::Unreadable);
+}
+
+#[tokio::test]
 async fn a_renewals_pending_key_leaves_the_certificate_that_serves() {
     let bench = Bench::new().await;
     let (old, new) = (key(), key());

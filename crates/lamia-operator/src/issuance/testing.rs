@@ -275,7 +275,7 @@ impl StoredSecret {
     pub(crate) fn state(&self) -> SecretState {
         let chain = self.chain.as_ref().map(String::as_bytes);
         SecretState {
-            in_hand: super::key::in_hand(chain, self.key.as_ref(), self.directory.clone()),
+            in_hand: super::key::in_hand(chain, self.key.as_ref(), self.directory.clone(), false),
             pending: self.pending.as_ref().and_then(PublicKey::of),
             version: Version(self.version),
         }

@@ -136,15 +136,19 @@ impl DeliveredSecret {
     }
 }
 
-/// Whether key or chain of a delivered Secret are not Lamia's any more. An API server keeps the owners of fields; where somebody removed
-/// them all, nothing can be told.
+/// Whether key or chain of a delivered Secret are not Lamia's any more. Where somebody removed all owners of fields, nothing can be told.
 fn is_changed(managed: &[ManagedFieldsEntry]) -> bool {
+    !managed.is_empty() && !is_pair_of_lamia(managed)
+}
+
+/// Whether Lamia wrote key and chain of a Secret, and nobody else since: an API server keeps the owners of fields.
+pub(crate) fn is_pair_of_lamia(managed: &[ManagedFieldsEntry]) -> bool {
     let ours = |field: &str| {
         let entries = managed.iter().filter(|entry| entry.manager.as_deref() == Some(meta::FIELD_MANAGER));
         let mut fields = entries.filter_map(|entry| entry.fields_v1.as_ref());
         fields.any(|fields| fields.0.get("f:data").and_then(|data| data.get(format!("f:{field}"))).is_some())
     };
-    !managed.is_empty() && ![TLS_CERTIFICATE, TLS_KEY].into_iter().all(ours)
+    [TLS_CERTIFICATE, TLS_KEY].into_iter().all(ours)
 }
 
 /// The SecuredHost that an owner annotation names, if it is of this cluster.
