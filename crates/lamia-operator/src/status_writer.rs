@@ -6,6 +6,7 @@
 //! | submitted | what happens |
 //! |---|---|
 //! | equal to what was written last | nothing; a state that was held back is dropped |
+//! | [`Urgency::Detail`] | written once the object has been quiet for 10 s; 30 s at most |
 //! | [`Urgency::Progress`] | written once the object has been quiet for 500 ms, or 40 ms for each object in progress if that is longer; 30 s at most |
 //! | [`Urgency::Now`] | written at once, in place of a state that was held back |
 //!
@@ -60,6 +61,8 @@ const STANDBY_RETRY: Duration = Duration::from_secs(1);
 /// How soon a status must be seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Urgency {
+    /// More words, or other figures, about a state that was told; it may be left out.
+    Detail,
     /// One of several states on the way; it may be left out.
     Progress,
     /// It changes what people must know or do.
@@ -67,7 +70,8 @@ pub enum Urgency {
 }
 
 impl Urgency {
-    /// `Now` when Ready was reached or lost, or a condition is newly False (or False for another reason); else `Progress`.
+    /// `Now` when Ready was reached or lost, or a condition is newly False (or False for another reason); `Detail` when all conditions have the
+    /// status and the reason that they had, and False ones the message; else `Progress`.
     #[must_use]
     pub fn between(before: &[Condition], after: &[Condition]) -> Self {
         let was = |type_: &str| before.iter().find(|condition| condition.type_ == type_);
@@ -79,7 +83,18 @@ impl Urgency {
                 _ => now.type_ == READY && was.is_some_and(|was| was.status == "True"),
             }
         });
-        if matters { Self::Now } else { Self::Progress }
+        // What somebody must do is in the words.
+        let is_told = |now: &Condition| {
+            was(&now.type_).is_some_and(|was| {
+                (&was.status, &was.reason) == (&now.status, &now.reason)
+                    && (now.status != "False" || was.message == now.message)
+            })
+        };
+        match matters {
+            true => Self::Now,
+            false if after.iter().all(is_told) => Self::Detail,
+            false => Self::Progress,
+        }
     }
 }
 

@@ -17,6 +17,8 @@ use crate::issuance::seed;
 const QUIET: Duration = Duration::from_millis(500);
 /// What each object in progress adds to the wait of all.
 const QUIET_PER_OBJECT: Duration = Duration::from_millis(40);
+/// How long an object of which only details are news must be quiet.
+const QUIET_FOR_DETAILS: Duration = Duration::from_secs(10);
 /// The longest that a state is held back.
 const HELD_AT_MOST: Duration = Duration::from_secs(30);
 /// The first wait after a failed write; it doubles each time.
@@ -143,12 +145,14 @@ impl Ledger {
     fn due(&self, key: &ObjectKey) -> Option<Instant> {
         let entry = self.entries.get(key)?;
         let pending = entry.pending.as_ref()?;
-        let due = if pending.urgency == Urgency::Progress && !self.hurried {
-            let quiet = (QUIET_PER_OBJECT * self.in_progress).clamp(QUIET, HELD_AT_MOST);
-            (pending.last + quiet).min(pending.first + HELD_AT_MOST)
-        } else {
-            pending.last
+        let quiet = match pending.urgency {
+            Urgency::Now => Duration::ZERO,
+            _ if self.hurried => Duration::ZERO,
+            Urgency::Progress => (QUIET_PER_OBJECT * self.in_progress).clamp(QUIET, HELD_AT_MOST),
+            Urgency::Detail => QUIET_FOR_DETAILS,
         };
+        let due = pending.last + quiet;
+        let due = if quiet.is_zero() { due } else { due.min(pending.first + HELD_AT_MOST) };
         Some(entry.failures.map_or(due, |(_, not_before)| due.max(not_before)))
     }
 

@@ -133,6 +133,18 @@ async fn of_the_states_in_progress_only_the_last_is_written_after_half_a_second_
 }
 
 #[tokio::test(start_paused = true)]
+async fn details_are_written_after_ten_seconds_of_quiet_or_with_what_comes_before() {
+    let bench = Bench::new();
+    bench.writer.submit(&key("a"), &status("in other words"), Urgency::Detail);
+    bench.writer.submit(&key("b"), &status("in other words"), Urgency::Detail);
+    sleep(Duration::from_secs(2)).await;
+    bench.writer.submit(&key("b"), &status("one step on"), Urgency::Progress);
+    bench.settled().await;
+    assert_eq!(bench.writes("a"), [(10_000, "in other words".to_owned())]);
+    assert_eq!(bench.writes("b"), [(2_500, "one step on".to_owned())]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_matters_goes_at_once_and_replaces_what_was_held_back() {
     let bench = Bench::new();
     bench.writer.submit(&key("a"), &status("on the way"), Urgency::Progress);
@@ -336,22 +348,24 @@ async fn closing_writes_what_is_held_back_and_gives_up_in_time() {
 
 #[test]
 fn reaching_ready_and_new_failures_are_urgent_and_steps_are_not() {
-    let condition = |type_: &str, status: &str, reason: &str| {
-        let condition = json!({"type": type_, "status": status, "reason": reason, "message": "",
+    let said = |type_: &str, status: &str, reason: &str, message: &str| {
+        let condition = json!({"type": type_, "status": status, "reason": reason, "message": message,
                                "lastTransitionTime": "2026-01-01T00:00:00Z"});
-        serde_json::from_value::<Condition>(condition).expect("a condition")
+        vec![serde_json::from_value::<Condition>(condition).expect("a condition")]
     };
-    let ready = |status, reason| vec![condition("Ready", status, reason)];
-    let delegated = |status, reason| vec![condition("Delegated", status, reason)];
+    let ready = |status, reason| said("Ready", status, reason, "");
+    let delegated = |status, reason| said("Delegated", status, reason, "");
     for (before, after, expected) in [
         (vec![], ready("Unknown", "Ordering"), Urgency::Progress),
         (ready("Unknown", "Ordering"), ready("Unknown", "AwaitingDNS"), Urgency::Progress),
         (ready("Unknown", "Ordering"), ready("True", "Ready"), Urgency::Now),
-        (ready("True", "Ready"), ready("True", "Ready"), Urgency::Progress),
+        (ready("True", "Ready"), ready("True", "Ready"), Urgency::Detail),
+        (ready("Unknown", "Ordering"), said("Ready", "Unknown", "Ordering", "soon"), Urgency::Detail),
         (ready("True", "Ready"), ready("Unknown", "Pending"), Urgency::Now),
         (delegated("Unknown", "Unknown"), delegated("True", "Delegated"), Urgency::Progress),
         (delegated("Unknown", "Unknown"), delegated("False", "NotDelegated"), Urgency::Now),
-        (delegated("False", "NotDelegated"), delegated("False", "NotDelegated"), Urgency::Progress),
+        (delegated("False", "NotDelegated"), delegated("False", "NotDelegated"), Urgency::Detail),
+        (delegated("False", "NotDelegated"), said("Delegated", "False", "NotDelegated", "set a"), Urgency::Progress),
         (delegated("False", "NotDelegated"), delegated("False", "Lame"), Urgency::Now),
         (vec![], delegated("False", "NotDelegated"), Urgency::Now),
     ] {
