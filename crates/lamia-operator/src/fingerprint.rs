@@ -6,12 +6,14 @@
 
 use std::fmt;
 use std::hash::{BuildHasher as _, Hash};
+use std::sync::LazyLock;
 
 use foldhash::quality::FixedState;
 use serde::ser::{self, Impossible, Serialize, SerializeMap as _, SerializeSeq as _};
 
 /// The field that says since when, which is no news by itself.
 const UNSEEN: &str = "lastTransitionTime";
+static UNSEEN_KEY: LazyLock<u64> = LazyLock::new(|| of(Sort::Text, UNSEEN));
 
 /// The fingerprint of a value.
 pub(crate) fn fingerprint<T: Serialize + ?Sized>(status: &T) -> u64 {
@@ -71,7 +73,7 @@ struct Fields {
 
 impl Fields {
     fn add(&mut self, key: u64, value: Option<u64>) {
-        if let Some(value) = value.filter(|_| key != of(Sort::Text, UNSEEN)) {
+        if let Some(value) = value {
             self.count += 1;
             self.sum = self.sum.wrapping_add(of(Sort::Fields, (key, value)));
         }
@@ -255,7 +257,9 @@ impl ser::SerializeMap for Fields {
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), NoJson> {
-        self.add(self.key, value.serialize(Printer)?);
+        if self.key != *UNSEEN_KEY {
+            self.add(self.key, value.serialize(Printer)?);
+        }
         Ok(())
     }
 
@@ -269,7 +273,8 @@ impl ser::SerializeStruct for Fields {
     type Error = NoJson;
 
     fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), NoJson> {
-        self.serialize_entry(name, value)
+        // Before it is serialized: a time becomes a text by much work.
+        if name == UNSEEN { Ok(()) } else { self.serialize_entry(name, value) }
     }
 
     fn end(self) -> Print {

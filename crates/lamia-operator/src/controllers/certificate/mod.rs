@@ -170,8 +170,10 @@ impl CertificateController {
 
     /// Every need was told once: what nobody needs may be parked from now on.
     pub fn needs_known(&self) {
-        self.lock().needs_known = true;
-        self.wake_all();
+        let mut index = self.lock();
+        index.needs_known = true;
+        let unneeded = index.entries.iter().filter(|(_, entry)| !entry.is_needed());
+        unneeded.for_each(|(name, _)| self.inner.queue.add(name.clone()));
     }
 
     /// Something that this certificate waits for may have changed: DNS, or the challenge zone's conditions.
