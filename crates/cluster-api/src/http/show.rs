@@ -58,9 +58,8 @@ impl Showing {
                 write(&table, &mut text);
             }
             Shape::Metadata => {
-                let items: Value = objects.iter().map(|it| partial(it.value())).collect();
-                let list = json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": metadata, "items": items});
-                write(&list, &mut text);
+                begin("PartialObjectMetadataList", "meta.k8s.io/v1", metadata, &mut text);
+                each(objects, &mut text, |object, text| partial(object.value(), text));
             }
             Shape::Whole | Shape::Discovery => self.whole_list(metadata, objects, &mut text),
         }
@@ -68,22 +67,17 @@ impl Showing {
     }
 
     fn whole_list(&self, metadata: &Value, objects: &[Arc<Object>], text: &mut Vec<u8>) {
-        let (kind, version) = (&self.served.list_kind, self.served.api_version());
-        let head = format!(r#"{{"kind":"{kind}","apiVersion":"{version}","metadata":{metadata},"items":["#);
-        text.extend_from_slice(head.as_bytes());
+        let version = self.served.api_version();
+        begin(&self.served.list_kind, version, metadata, text);
         // The items of built-in kinds' lists say neither kind nor version, those of custom resources do.
         let head = self.served.is_custom().then_some((self.served.kind.as_str(), version));
-        for (at, object) in objects.iter().enumerate() {
-            if at > 0 {
-                text.push(b',');
-            }
+        each(objects, text, |object, text| {
             if kinds::is_converted(&self.served) {
                 write(&kinds::without_head(self.presented(object.value()).into_owned()), text);
             } else {
                 object.write_json(head, text);
             }
-        }
-        text.extend_from_slice(b"]}");
+        });
     }
 
     /// Appends one object; of a Table with its columns or without.
@@ -99,7 +93,7 @@ impl Showing {
                 }
                 write(&table, text);
             }
-            (Shape::Metadata, _) => write(&partial(shown.value()), text),
+            (Shape::Metadata, _) => partial(shown.value(), text),
             (_, Shown::Stored(object)) if !kinds::is_converted(&self.served) => {
                 object.write_json(Some((&self.served.kind, self.served.api_version())), text);
             }
@@ -128,9 +122,31 @@ impl Showing {
     }
 }
 
-fn partial(value: &Value) -> Value {
-    let metadata = value.get("metadata").cloned().unwrap_or_else(|| json!({}));
-    json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata})
+/// The head of a list, as far as its first item.
+fn begin(kind: &str, version: &str, metadata: &Value, text: &mut Vec<u8>) {
+    let head = format!(r#"{{"kind":"{kind}","apiVersion":"{version}","metadata":{metadata},"items":["#);
+    text.extend_from_slice(head.as_bytes());
+}
+
+/// The items of a list, and its end.
+fn each(objects: &[Arc<Object>], text: &mut Vec<u8>, one: impl Fn(&Object, &mut Vec<u8>)) {
+    for (at, object) in objects.iter().enumerate() {
+        if at > 0 {
+            text.push(b',');
+        }
+        one(object, text);
+    }
+    text.extend_from_slice(b"]}");
+}
+
+/// An object's metadata alone.
+fn partial(value: &Value, text: &mut Vec<u8>) {
+    text.extend_from_slice(br#"{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":"#);
+    match value.get("metadata") {
+        Some(metadata) => write(metadata, text),
+        None => text.extend_from_slice(b"{}"),
+    }
+    text.push(b'}');
 }
 
 fn write(value: &Value, text: &mut Vec<u8>) {

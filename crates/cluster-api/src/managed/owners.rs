@@ -80,14 +80,22 @@ impl Request<'_> {
         let fields = fields_of(applied, self.place).without_trees(&self.reset);
         let merged = merge(live, applied, self.place);
         let merged = self.prune(merged, managers, &fields, last.as_ref().map(|owned| &owned.fields));
-        let Comparison { removed, modified, added } = Comparison::of(live, &merged, self.place).without(&self.reset);
-        let changed = modified.union(&added);
-        let conflicts = if force { Conflicts::new() } else { conflicts(managers, &changed) };
-        if !conflicts.is_empty() {
-            managers.extend(last.map(|owned| (manager.clone(), owned)));
-            return Err(conflicts);
+        // All that an apply changes, it names or named; where others own nothing thereabouts, they lose nothing.
+        let named = [Some(&fields), last.as_ref().map(|owned| &owned.fields)];
+        let is_apart =
+            |other: &Owned| !other.fields.is_empty() && named.iter().flatten().all(|own| !own.meets(&other.fields));
+        let is_alone = managers.values().all(is_apart);
+        if !is_alone {
+            let Comparison { removed, modified, added } =
+                Comparison::of(live, &merged, self.place).without(&self.reset);
+            let changed = modified.union(&added);
+            let conflicts = if force { Conflicts::new() } else { conflicts(managers, &changed) };
+            if !conflicts.is_empty() {
+                managers.extend(last.map(|owned| (manager.clone(), owned)));
+                return Err(conflicts);
+            }
+            displace(managers, &changed, &removed);
         }
-        displace(managers, &changed, &removed);
         let is_changed = !same(&merged, live);
         let fields = fields.difference(&NEVER_OWNED);
         if !fields.is_empty() {

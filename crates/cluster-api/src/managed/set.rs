@@ -100,6 +100,11 @@ impl FieldSet {
         Value::Object(fields)
     }
 
+    /// Whether both begin with the same step anywhere.
+    pub(super) fn meets(&self, other: &Self) -> bool {
+        self.nodes.iter().any(|(step, _)| other.node(step).is_some())
+    }
+
     /// Whether no field is in it.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -208,10 +208,12 @@ impl Walk<'_> {
             return;
         }
         let mut context = self.functions.new_inner_scope();
-        context.add_variable_from_value("self", convert::value(value, place.node, self.functions));
+        let new = convert::value(value, place.node, self.functions);
+        context.add_variable_from_value("self", new.clone());
         let old = place.old.value().filter(|it| !it.is_null());
         let old = if rules.iter().any(|it| it.uses_old) { old } else { None };
-        let old = old.map(|it| convert::value(it, place.node, self.functions));
+        // Most updates leave most of an object as it is, and a copy of what was converted is a reference.
+        let old = old.map(|it| if it == value { new.clone() } else { convert::value(it, place.node, self.functions) });
         for rule in rules.iter().filter(counts) {
             if rule.uses_old && old.is_none() && !rule.optional_old {
                 continue;

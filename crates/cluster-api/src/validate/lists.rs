@@ -4,12 +4,16 @@
 
 use std::collections::HashMap;
 
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::causes;
 use super::path::{Path, Step};
 use crate::error::Cause;
 use crate::schema::{ListType, Schema};
+
+/// So few are compared with each other; of more, texts are.
+const FEW: usize = 32;
 
 /// Checks all lists of a value.
 pub(super) fn check(value: &Value, schema: &Schema, path: &Path<'_>, wrong: &mut Vec<Cause>) {
@@ -20,7 +24,7 @@ pub(super) fn check(value: &Value, schema: &Schema, path: &Path<'_>, wrong: &mut
         Value::Array(list) => {
             match &schema.list {
                 ListType::Atomic => {}
-                ListType::Set => again(list.iter(), path, wrong),
+                ListType::Set => again(list, path, wrong, |at| list.get(at).cloned().unwrap_or_default()),
                 ListType::Map(keys) => map(list, keys, path, wrong),
             }
             if let Some(items) = schema.items.as_deref() {
@@ -49,21 +53,32 @@ fn map(list: &[Value], keys: &[String], path: &Path<'_>, wrong: &mut Vec<Cause>)
         wrong.push(causes::invalid(field, value, "must be an object for an array of list-type map"));
         return;
     }
-    let key = |it: &Value| -> Value {
-        let found = keys.iter().filter_map(|key| Some((key.clone(), it.get(key)?.clone())));
-        Value::Object(found.collect::<Map<_, _>>())
-    };
-    let found: Vec<_> = list.iter().map(key).collect();
-    again(found.iter(), path, wrong);
+    let found: Vec<Vec<Option<&Value>>> = list.iter().map(|it| keys.iter().map(|key| it.get(key)).collect()).collect();
+    again(&found, path, wrong, |at| {
+        let item = list.get(at).unwrap_or(&Value::Null);
+        let named = keys.iter().filter_map(|key| Some((key.clone(), item.get(key)?.clone())));
+        Value::Object(named.collect())
+    });
 }
 
-fn again<'a>(values: impl Iterator<Item = &'a Value>, path: &Path<'_>, wrong: &mut Vec<Cause>) {
+/// Tells of each that is there several times; `shown` is what it is called, by its place.
+fn again<T: PartialEq + Serialize>(
+    items: &[T],
+    path: &Path<'_>,
+    wrong: &mut Vec<Cause>,
+    shown: impl Fn(usize) -> Value,
+) {
     let mut seen: HashMap<String, usize> = HashMap::new();
-    for (at, value) in values.enumerate() {
-        let times = seen.entry(json!(value).to_string()).or_default();
-        *times += 1;
-        if *times == 2 {
-            wrong.push(causes::duplicate(path.then(Step::Index(at)).bracketed(), value));
+    for (at, item) in items.iter().enumerate() {
+        let before = if items.len() <= FEW {
+            items.iter().take(at).filter(|it| *it == item).count()
+        } else {
+            let times = seen.entry(json!(item).to_string()).or_default();
+            *times += 1;
+            *times - 1
+        };
+        if before == 1 {
+            wrong.push(causes::duplicate(path.then(Step::Index(at)).bracketed(), &shown(at)));
         }
     }
 }
