@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::census::Census;
-use super::ownership::{self, ADDRESS_TYPES, Marker, Writer, delegation_marker_name, marker_name};
+use super::ownership::{self, ADDRESS_TYPES, Marker, Owned, Writer, delegation_marker_name, marker_name};
 use super::takeover::View;
 use super::wanted::{ChallengeDemand, DelegationDemand, HostDemand, Target, Wanted};
 use crate::name::Fqdn;
@@ -33,8 +33,8 @@ pub enum Subject {
     Delegation(String),
     /// A name that our records below would hide from a wildcard of ours.
     Copy(Fqdn),
-    /// An owned name that nobody wants any more.
-    Withdrawal(Fqdn),
+    /// What is owned and nobody wants any more.
+    Withdrawal(Owned),
 }
 
 impl fmt::Display for Subject {
@@ -44,7 +44,7 @@ impl fmt::Display for Subject {
             Self::Challenge(certificate) => write!(f, "certificate {certificate}"),
             Self::Delegation(zone) => write!(f, "zone {zone}"),
             Self::Copy(name) => write!(f, "{name}, copied from its wildcard"),
-            Self::Withdrawal(name) => write!(f, "{name}, wanted by nobody"),
+            Self::Withdrawal(owned) => write!(f, "{owned}, wanted by nobody"),
         }
     }
 }

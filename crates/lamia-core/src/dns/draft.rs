@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::admit::{Admission, AdmittedDelegation, AdmittedHost, Subject};
 use super::census::Census;
 use super::markers::Markers;
-use super::ownership::{self, Identity, Marker, MarkerKind, delegation_marker_name, marker_name};
+use super::ownership::{self, Identity, Marker, MarkerKind, Owned, Role, delegation_marker_name, marker_name};
 use super::takeover::View;
 use super::wanted::{Target, Wanted};
 use crate::name::Fqdn;
@@ -44,7 +44,7 @@ impl<'a> Draft<'a> {
         wanted: &'a Wanted,
         census: &'a Census<'a>,
         admission: &Admission<'_>,
-        due: &BTreeSet<Fqdn>,
+        due: &BTreeSet<Owned>,
         (actual, view): (&'a ZoneRecords, &'a View<'a>),
     ) -> Self {
         let mut draft =
@@ -55,8 +55,8 @@ impl<'a> Draft<'a> {
         for (source, delegation) in &admission.delegations {
             draft.put_delegation(source, delegation);
         }
-        for name in due {
-            draft.withdraw(&wanted.zone, census, name);
+        for owned in due {
+            draft.withdraw(&wanted.zone, census, owned);
         }
         draft.put_challenges(wanted, admission);
         draft
@@ -166,14 +166,16 @@ impl<'a> Draft<'a> {
         self.put_marked(&demand.child, &demand.child, rrsets, &delegation.marker_at, (None, Some(new)), &subject);
     }
 
-    fn withdraw(&mut self, zone: &Fqdn, census: &Census<'_>, name: &Fqdn) {
-        let subject = Subject::Withdrawal(name.clone());
-        let host = census.hosts.get(name).zip(marker_name(name).ok());
-        let delegated = delegation_marker_name(zone, name).ok().flatten();
-        let delegation = census.delegations.get(name).zip(delegated);
-        for (marker, at) in host.into_iter().chain(delegation) {
-            self.put_marked(name, name, BTreeMap::new(), &at, (Some(*marker), None), &subject);
-        }
+    /// Takes out what one marker lists, and that marker. The other one that may speak of the same name has its own fate.
+    fn withdraw(&mut self, zone: &Fqdn, census: &Census<'_>, owned: &Owned) {
+        let name = &owned.name;
+        let (marker, at) = match owned.role {
+            Role::Host => (census.hosts.get(name), marker_name(name).ok()),
+            Role::Delegation => (census.delegations.get(name), delegation_marker_name(zone, name).ok().flatten()),
+        };
+        let (Some(marker), Some(at)) = (marker, at) else { return };
+        let subject = Subject::Withdrawal(owned.clone());
+        self.put_marked(name, name, BTreeMap::new(), &at, (Some(*marker), None), &subject);
     }
 
     /// Challenge values go in and out one by one; what else is in the RRset stays, with its TTL.

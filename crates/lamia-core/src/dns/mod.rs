@@ -6,7 +6,7 @@
 //!               ├─► markers   what says whose it is, read once
 //!               ├─► census    what stands there, sorted by whose it is (ownership: the markers)
 //!               ├─► admit     which demands may be planned, and why the others may not
-//!               ├─► safety    which owned names that nobody wants may go now
+//!               ├─► safety    which hosts and delegations of ours that nobody wants may go now
 //!               ▼
 //!             draft ─► shadow  which names would lose their wildcard, and what to do about it
 //!               │

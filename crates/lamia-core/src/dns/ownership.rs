@@ -229,6 +229,48 @@ impl fmt::Display for Marker {
     }
 }
 
+/// What one marker makes ours: a host's records, or the delegation of a child zone. One name may have both, each with a marker of
+/// its own; so whoever speaks of what is owned or withdrawn says which of the two.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Owned {
+    /// The host's name, or the child zone's.
+    pub name: Fqdn,
+    /// Which of the two it is.
+    pub role: Role,
+}
+
+/// What a name of ours is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// A host.
+    Host,
+    /// A child zone that is delegated here.
+    Delegation,
+}
+
+impl Owned {
+    /// A host's records at `name`.
+    #[must_use]
+    pub fn host(name: Fqdn) -> Self {
+        Self { name, role: Role::Host }
+    }
+
+    /// The delegation of `child`.
+    #[must_use]
+    pub fn delegation(child: Fqdn) -> Self {
+        Self { name: child, role: Role::Delegation }
+    }
+}
+
+impl fmt::Display for Owned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.role {
+            Role::Host => write!(f, "{}", self.name),
+            Role::Delegation => write!(f, "the delegation of {}", self.name),
+        }
+    }
+}
+
 /// Where the marker of a host's name stands.
 ///
 /// # Errors

@@ -1,6 +1,7 @@
 //! The plan for one zone: everything that should change now, everything that may not, and when to look again.
 //!
-//! `plan` is total and does no I/O: the same input gives the same plan, and a plan once applied leaves the next one empty.
+//! `plan` is total and does no I/O: the same input gives the same plan, and a plan once applied leaves the next one empty; but where it
+//! takes a delegation away, the next one admits what was refused because of that cut.
 //!
 //! | wanted | stands there | marked ours | in the plan |
 //! |---|---|---|---|
@@ -26,7 +27,7 @@ use super::census::Census;
 use super::diff::{self, Unit, Verb};
 use super::draft::Draft;
 use super::markers::Markers;
-use super::ownership::MarkerKind;
+use super::ownership::{MarkerKind, Owned};
 use super::safety::{self, Fate, Held, Memory, Situation, Verdict};
 use super::shadow::Shadows;
 use super::takeover::View;
@@ -45,13 +46,13 @@ pub struct ZonePlan {
     pub observed: Vec<Unit>,
     /// The demands that are not planned, each with its reason.
     pub refusals: Vec<Refusal>,
-    /// Owned names that nobody wants, and what becomes of each.
-    pub withdrawals: BTreeMap<Fqdn, Fate>,
+    /// What is owned and nobody wants, and what becomes of each.
+    pub withdrawals: BTreeMap<Owned, Fate>,
     /// What a person must confirm, if anything.
     pub held: Option<Held>,
-    /// Owned names that nobody wants and that stay by `d=retain`.
+    /// Names of hosts that nobody wants and that stay by `d=retain`.
     pub retained: BTreeSet<Fqdn>,
-    /// How many names are owned now.
+    /// How many hosts and delegations are owned now.
     pub owned: usize,
     /// How many RRsets are not ours, SOA and NS of the apex included.
     pub foreign: usize,
@@ -109,7 +110,7 @@ fn draft<'a>(
     wanted: &'a Wanted,
     census: &'a Census<'a>,
     admission: &mut Admission<'_>,
-    due: &BTreeSet<Fqdn>,
+    due: &BTreeSet<Owned>,
     zone: (&'a ZoneRecords, &'a View<'a>),
 ) -> Draft<'a> {
     loop {
@@ -169,9 +170,9 @@ fn observed<'a>(
     units.collect()
 }
 
-/// Owned names that no source wants.
+/// What is owned and no source wants.
 struct Unwanted {
-    going: BTreeSet<Fqdn>,
+    going: BTreeSet<Owned>,
     retained: BTreeSet<Fqdn>,
 }
 
@@ -185,10 +186,11 @@ impl Unwanted {
             match marker.kind {
                 _ if hosts.contains(name) => false,
                 MarkerKind::Retain => retained.insert(name.clone()),
-                MarkerKind::Delete | MarkerKind::Copy => going.insert(name.clone()),
+                MarkerKind::Delete | MarkerKind::Copy => going.insert(Owned::host(name.clone())),
             };
         }
-        going.extend(census.delegations.keys().filter(|child| !children.contains(child)).cloned());
+        let delegations = census.delegations.keys().filter(|child| !children.contains(child));
+        going.extend(delegations.cloned().map(Owned::delegation));
         Self { going, retained }
     }
 
@@ -203,7 +205,7 @@ impl Unwanted {
     }
 }
 
-fn due(verdict: &Verdict) -> BTreeSet<Fqdn> {
+fn due(verdict: &Verdict) -> BTreeSet<Owned> {
     let due = verdict.fates.iter().filter(|(_, fate)| **fate == Fate::Due);
-    due.map(|(name, _)| name.clone()).collect()
+    due.map(|(owned, _)| owned.clone()).collect()
 }

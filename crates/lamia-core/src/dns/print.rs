@@ -29,12 +29,12 @@ impl fmt::Display for ZonePlan {
         for refusal in refusals {
             writeln!(f, "  refused: {}: {}: {}", refusal.subject, refusal.reason.as_str(), refusal.message)?;
         }
-        for (name, fate) in withdrawals {
+        for (owned, fate) in withdrawals {
             match fate {
                 Fate::Waiting { until } => {
-                    writeln!(f, "  waits: {name}, wanted by nobody, goes at {until} at the earliest")?
+                    writeln!(f, "  waits: {owned}, wanted by nobody, goes at {until} at the earliest")?
                 }
-                Fate::Unsure => writeln!(f, "  waits: {name}, not wanted so far, until every source has spoken")?,
+                Fate::Unsure => writeln!(f, "  waits: {owned}, not wanted so far, until every source has spoken")?,
                 Fate::Held | Fate::Due => {}
             }
         }
@@ -44,7 +44,7 @@ impl fmt::Display for ZonePlan {
         if let Some(held) = held {
             let reasons: Vec<String> = held.reasons.iter().map(ToString::to_string).collect();
             writeln!(f, "  held: {}; confirm with the hash {}:", reasons.join("; "), held.hash)?;
-            held.names.iter().try_for_each(|name| writeln!(f, "    {name}"))?;
+            held.names.iter().try_for_each(|owned| writeln!(f, "    {owned}"))?;
         }
         Ok(())
     }

@@ -3,20 +3,23 @@
 //! Records go because nobody wants them any more, never because of a deletion event: so a list that came back empty, a
 //! namespace that lost its label or a restart in a bad moment must not take a zone down. Hence the waits, and the guards.
 //!
-//! | the owned name … | what happens |
+//! | what is owned, a host or a delegation … | what happens |
 //! |---|---|
 //! | is wanted by any source, even one that is refused | stays |
 //! | has `d=retain` in its marker | stays, and its marker with it: the host may come back |
 //! | is unwanted, and not all sources have spoken | stays |
 //! | is unwanted; the deletion was seen | goes after `grace` (60 s) |
 //! | is unwanted; nobody saw why (after a start, after a relist) | goes after `unseen` (10 min) |
-//! | is one of more than 30 % of the zone's owned names, and of 3 at least | held |
+//! | is one of more than 30 % of what is owned in the zone, and of 3 at least | held |
 //! | is unwanted as everything else here, and not all of that was seen or it is 3 or more | held |
-//! | makes more than 25 names of the cluster within 10 min | held |
+//! | makes more than 25 withdrawals of the cluster within 10 min | held |
 //! | is in a zone where another installation writes with our cluster id | held |
 //!
 //! What is held goes when `lamia zone confirm` says the hash of the list, or when the list is harmless again.
-//! Names that still wait count in all guards, so that a trickle is seen as what it is.
+//! Withdrawals that still wait count in all guards, so that a trickle is seen as what it is.
+//!
+//! What is owned is what one marker says is ours: a name may be a host and a delegation at once, and then those are two, wanted or not
+//! each by its own sources, with waits of their own, and counted as two.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -24,6 +27,7 @@ use std::fmt;
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
+use super::ownership::{Owned, Role};
 use crate::name::Fqdn;
 
 /// The waits and guards. [`SafetyRules::default`] has the documented values.
@@ -33,11 +37,11 @@ pub struct SafetyRules {
     pub grace: SignedDuration,
     /// How long one waits that nobody saw coming.
     pub unseen: SignedDuration,
-    /// The share of a zone's owned names, in percent, above which withdrawals are held.
+    /// The share of what is owned in a zone, in percent, above which withdrawals are held.
     pub share: usize,
     /// Fewer than this are never held for their share, nor for emptying a zone if all were seen.
     pub at_least: usize,
-    /// More than this many names of the cluster within [`SafetyRules::BURST_SPAN`] are held.
+    /// More than this many withdrawals of the cluster within [`SafetyRules::BURST_SPAN`] are held.
     pub burst: usize,
 }
 
@@ -61,26 +65,25 @@ impl Default for SafetyRules {
 /// What a zone's worker remembers from one plan to the next. Losing it costs only time: every wait begins again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Memory {
-    /// Since when each owned name has been unwanted.
-    pub unwanted: BTreeMap<Fqdn, Unwanted>,
-    /// Names whose withdrawal a person has confirmed.
-    pub approved: BTreeSet<Fqdn>,
+    /// Since when what is owned has been unwanted, each for itself.
+    pub unwanted: BTreeMap<Owned, Unwanted>,
+    /// What a person has confirmed the withdrawal of.
+    pub approved: BTreeSet<Owned>,
     /// The hash that a person last confirmed.
     pub confirmed: Option<String>,
-    /// How many names of the cluster, in all zones, were withdrawn unconfirmed within [`SafetyRules::BURST_SPAN`].
+    /// How many hosts and delegations of the cluster, in all zones, were withdrawn unconfirmed within [`SafetyRules::BURST_SPAN`].
     pub recent: usize,
 }
 
 impl Memory {
-    /// Notes that the deletion of a name's host was seen, so that its short wait begins.
-    pub fn deletion_seen(&mut self, name: &Fqdn, now: Timestamp) {
-        let entry = self.unwanted.entry(name.clone());
-        let noticed = entry.or_insert(Unwanted { since: now, seen: true });
+    /// Notes that the deletion of the host or the child zone was seen, so that its short wait begins.
+    pub fn deletion_seen(&mut self, owned: Owned, now: Timestamp) {
+        let noticed = self.unwanted.entry(owned).or_insert(Unwanted { since: now, seen: true });
         noticed.seen = true;
     }
 }
 
-/// Since when a name has been unwanted.
+/// Since when something owned has been unwanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unwanted {
     /// When it was noticed.
@@ -92,9 +95,9 @@ pub struct Unwanted {
 /// What is known of a zone when its withdrawals are judged.
 #[derive(Clone, Debug)]
 pub struct Situation {
-    /// The owned names that no source wants and that are not retained.
-    pub unwanted: BTreeSet<Fqdn>,
-    /// How many names are owned in the zone, the unwanted ones included.
+    /// What is owned, wanted by no source and not retained.
+    pub unwanted: BTreeSet<Owned>,
+    /// How many hosts and delegations are owned in the zone, the unwanted ones included.
     pub owned: usize,
     /// Whether any source wants a name here.
     pub any_wanted: bool,
@@ -104,7 +107,7 @@ pub struct Situation {
     pub duplicates: BTreeSet<String>,
 }
 
-/// What becomes of one unwanted name now.
+/// What becomes of one unwanted host or delegation now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// Its records go with this plan.
@@ -164,15 +167,15 @@ pub struct Held {
     pub reasons: Vec<HoldReason>,
     /// What to confirm: the hash of the list. The same list has the same hash, on every day and after every restart.
     pub hash: String,
-    /// The names.
-    pub names: BTreeSet<Fqdn>,
+    /// The hosts and delegations.
+    pub names: BTreeSet<Owned>,
 }
 
-/// The judgement on all unwanted names of a zone.
+/// The judgement on all that is unwanted in a zone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    /// Each unwanted name's fate.
-    pub fates: BTreeMap<Fqdn, Fate>,
+    /// The fate of each host or delegation that is unwanted.
+    pub fates: BTreeMap<Owned, Fate>,
     /// What is held, if anything.
     pub held: Option<Held>,
     /// When the judgement changes by itself.
@@ -181,38 +184,44 @@ pub struct Verdict {
     pub memory: Memory,
 }
 
-/// Judges the unwanted names of `zone` by the table above.
+/// Judges what is unwanted in `zone` by the table above.
 #[must_use]
 pub fn judge(zone: &Fqdn, situation: &Situation, rules: &SafetyRules, memory: &Memory, now: Timestamp) -> Verdict {
     let memory = remember(zone, situation, memory, now);
-    let open: BTreeSet<Fqdn> = situation.unwanted.difference(&memory.approved).cloned().collect();
+    let open: BTreeSet<Owned> = situation.unwanted.difference(&memory.approved).cloned().collect();
     let reasons = guards(situation, &open, rules, &memory);
     let mut fates = BTreeMap::new();
     let mut next: Option<Timestamp> = None;
-    for name in &situation.unwanted {
-        let fate = match memory.unwanted.get(name) {
+    for owned in &situation.unwanted {
+        let fate = match memory.unwanted.get(owned) {
             _ if !situation.complete => Fate::Unsure,
-            Some(_) if blocked(name, &reasons, &memory) => Fate::Held,
+            Some(_) if blocked(owned, &reasons, &memory) => Fate::Held,
             Some(noticed) => due(noticed, rules, now),
             None => Fate::Unsure,
         };
         if let Fate::Waiting { until } = fate {
             next = Some(next.map_or(until, |earlier| earlier.min(until)));
         }
-        fates.insert(name.clone(), fate);
+        fates.insert(owned.clone(), fate);
     }
-    let names: BTreeSet<Fqdn> = held_names(&fates);
+    let names = held_names(&fates);
     let held = (!names.is_empty()).then(|| Held { reasons, hash: list_hash(zone, &names), names });
     Verdict { fates, held, next, memory }
 }
 
-/// The hash of a list of names: 80 bits of SHA-256 in base32, independent of everything but the zone and the names.
+/// The hash of a list of what is owned: 80 bits of SHA-256 in base32, independent of everything but the zone and the list.
 #[must_use]
-pub fn list_hash(zone: &Fqdn, names: &BTreeSet<Fqdn>) -> String {
+pub fn list_hash(zone: &Fqdn, names: &BTreeSet<Owned>) -> String {
     let mut digest = Sha256::new();
-    for name in std::iter::once(zone).chain(names) {
+    digest.update(zone.as_str());
+    digest.update("\n");
+    for Owned { name, role } in names {
         digest.update(name.as_str());
-        digest.update("\n");
+        // A host stands there by its name alone. Who confirms that it goes has not confirmed a delegation of that name.
+        digest.update(match role {
+            Role::Host => "\n",
+            Role::Delegation => " NS\n",
+        });
     }
     data_encoding::BASE32_NOPAD.encode(&digest.finalize()[..10]).to_ascii_lowercase()
 }
@@ -227,23 +236,23 @@ pub fn is_untouchable(zone: &Fqdn, key: &crate::record::RrsetKey) -> bool {
 /// Drops what is no longer unwanted, starts the clock of what newly is, and takes in a confirmation.
 fn remember(zone: &Fqdn, situation: &Situation, memory: &Memory, now: Timestamp) -> Memory {
     let mut memory = memory.clone();
-    memory.approved.retain(|name| situation.unwanted.contains(name));
+    memory.approved.retain(|owned| situation.unwanted.contains(owned));
     if !situation.complete {
         return memory;
     }
-    memory.unwanted.retain(|name, _| situation.unwanted.contains(name));
-    for name in &situation.unwanted {
-        let entry = memory.unwanted.entry(name.clone());
+    memory.unwanted.retain(|owned, _| situation.unwanted.contains(owned));
+    for owned in &situation.unwanted {
+        let entry = memory.unwanted.entry(owned.clone());
         entry.or_insert(Unwanted { since: now, seen: false });
     }
-    let open: BTreeSet<Fqdn> = situation.unwanted.difference(&memory.approved).cloned().collect();
+    let open: BTreeSet<Owned> = situation.unwanted.difference(&memory.approved).cloned().collect();
     if !open.is_empty() && memory.confirmed.as_deref() == Some(&*list_hash(zone, &open)) {
         memory.approved.extend(open);
     }
     memory
 }
 
-fn guards(situation: &Situation, open: &BTreeSet<Fqdn>, rules: &SafetyRules, memory: &Memory) -> Vec<HoldReason> {
+fn guards(situation: &Situation, open: &BTreeSet<Owned>, rules: &SafetyRules, memory: &Memory) -> Vec<HoldReason> {
     let going = open.len();
     let mut reasons: Vec<HoldReason> = situation
         .duplicates
@@ -256,7 +265,7 @@ fn guards(situation: &Situation, open: &BTreeSet<Fqdn>, rules: &SafetyRules, mem
     if going >= rules.at_least && going * 100 > situation.owned * rules.share {
         reasons.push(HoldReason::Share { going, owned: situation.owned });
     }
-    let seen = |name: &Fqdn| memory.unwanted.get(name).is_some_and(|noticed| noticed.seen);
+    let seen = |owned: &Owned| memory.unwanted.get(owned).is_some_and(|noticed| noticed.seen);
     if !situation.any_wanted && (going >= rules.at_least || !open.iter().all(seen)) {
         reasons.push(HoldReason::Empty);
     }
@@ -266,11 +275,11 @@ fn guards(situation: &Situation, open: &BTreeSet<Fqdn>, rules: &SafetyRules, mem
     reasons
 }
 
-/// Whether a guard holds the name. A confirmation lifts all but the duplicate cluster id: there, the list of what is
+/// Whether a guard holds `owned`. A confirmation lifts all but the duplicate cluster id: there, the list of what is
 /// unwanted is itself in doubt.
-fn blocked(name: &Fqdn, reasons: &[HoldReason], memory: &Memory) -> bool {
+fn blocked(owned: &Owned, reasons: &[HoldReason], memory: &Memory) -> bool {
     let lasting = |reason: &HoldReason| matches!(reason, HoldReason::DuplicateClusterId { .. });
-    if memory.approved.contains(name) { reasons.iter().any(lasting) } else { !reasons.is_empty() }
+    if memory.approved.contains(owned) { reasons.iter().any(lasting) } else { !reasons.is_empty() }
 }
 
 fn due(noticed: &Unwanted, rules: &SafetyRules, now: Timestamp) -> Fate {
@@ -281,7 +290,7 @@ fn due(noticed: &Unwanted, rules: &SafetyRules, now: Timestamp) -> Fate {
     }
 }
 
-fn held_names(fates: &BTreeMap<Fqdn, Fate>) -> BTreeSet<Fqdn> {
+fn held_names(fates: &BTreeMap<Owned, Fate>) -> BTreeSet<Owned> {
     let held = fates.iter().filter(|(_, fate)| **fate == Fate::Held);
-    held.map(|(name, _)| name.clone()).collect()
+    held.map(|(owned, _)| owned.clone()).collect()
 }

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use lamia_api::common::DeletionPolicy;
 use lamia_core::dns::diff::apply_to;
-use lamia_core::dns::ownership::{Identity, Marker, MarkerKind, OwnerHash, marker_name};
+use lamia_core::dns::ownership::{Identity, Marker, MarkerKind, Owned, OwnerHash, marker_name};
 use lamia_core::dns::plan::{ZonePlan, plan};
 use lamia_core::dns::safety::{Memory, SafetyRules};
 use lamia_core::dns::wanted::{DelegationDemand, HostDemand, Target, Wanted};
@@ -142,7 +142,15 @@ impl Stage {
     pub(crate) fn delete(&mut self, source: &str, seen: bool) {
         let demand = self.wanted.hosts.remove(source).unwrap();
         if seen {
-            self.memory.deletion_seen(&demand.name, self.now);
+            self.memory.deletion_seen(Owned::host(demand.name), self.now);
+        }
+    }
+
+    /// Takes a delegation out of what is wanted, the deletion of the child Zone seen or not.
+    pub(crate) fn undelegate(&mut self, label: &str, seen: bool) {
+        let demand = self.wanted.delegations.remove(label).unwrap();
+        if seen {
+            self.memory.deletion_seen(Owned::delegation(demand.child), self.now);
         }
     }
 

@@ -1,10 +1,11 @@
 //! Owned records that nobody wants: what goes when, and what is held.
 
-use lamia_core::dns::ownership::{Identity, MarkerKind};
+use lamia_api::common::DeletionPolicy;
+use lamia_core::dns::ownership::{Identity, MarkerKind, Owned, delegation_marker_name};
 use lamia_core::dns::safety::{Fate, HoldReason};
-use lamia_core::record::RecordType;
+use lamia_core::record::{RecordType, Rrset, RrsetKey};
 
-use crate::stage::{Stage, marker, name, us};
+use crate::stage::{Stage, marker, name, refusals, us};
 
 /// A zone of this many hosts `h0`, `h1`, …, all published.
 fn published(hosts: usize) -> Stage {
@@ -69,7 +70,7 @@ fn nothing_goes_before_every_source_has_spoken() {
     stage.wait(10_000);
     let plan = stage.apply();
     assert!(plan.is_empty());
-    assert_eq!(plan.withdrawals[&name("h0")], Fate::Unsure);
+    assert_eq!(plan.withdrawals[&Owned::host(name("h0"))], Fate::Unsure);
     stage.wanted.complete = true;
     assert_eq!(stage.apply().counts(), [0, 0, 2], "it was seen long ago");
 }
@@ -176,11 +177,166 @@ fn a_second_installation_with_our_cluster_id_stops_withdrawals() {
 fn a_delegation_is_withdrawn_like_a_host() {
     let mut stage = published(5).delegation("team", &["ns1.a.org"]);
     stage.apply();
-    stage.wanted.delegations.clear();
-    stage.memory.deletion_seen(&name("team"), stage.now);
+    stage.undelegate("team", true);
     stage.apply();
     stage.wait(60);
     insta::assert_snapshot!(stage.apply());
+}
+
+/// As [`published`], and `team` is both a host and a child zone that is delegated.
+fn shared(hosts: usize) -> Stage {
+    let mut stage = published(hosts).host("team", "192.0.2.9").delegation("team", &["ns1.a.org"]);
+    assert_eq!(stage.apply().counts(), [4, 0, 0]);
+    stage
+}
+
+/// The address, the host's marker, the NS record and the delegation's marker of `team`: which of them stand.
+fn of_team(stage: &Stage) -> [bool; 4] {
+    let texts = [
+        ("team", RecordType::A),
+        ("_lamia.team", RecordType::Txt),
+        ("team", RecordType::Ns),
+        ("team._lamia-ns", RecordType::Txt),
+    ];
+    texts.map(|(label, rtype)| !stage.values(label, rtype).is_empty())
+}
+
+#[test]
+fn a_delegation_goes_without_the_host_that_is_wanted_at_its_name() {
+    let mut stage = shared(5);
+    stage.undelegate("team", true);
+    let first = stage.apply();
+    assert!(first.is_empty());
+    insta::assert_snapshot!(first);
+    stage.wait(60);
+    let plan = stage.apply();
+    assert_eq!(refusals(&plan), [("host team/team".to_owned(), "ForeignRecord")], "the cut stood when it was planned");
+    insta::assert_snapshot!(plan);
+    assert_eq!(of_team(&stage), [true, true, false, false]);
+
+    let plan = stage.apply();
+    assert_eq!((refusals(&plan), plan.is_empty()), (vec![], true), "nothing cuts the host off any more");
+    stage = stage.host("team", "192.0.2.10");
+    assert_eq!(stage.apply().counts(), [0, 1, 0]);
+}
+
+#[test]
+fn a_host_goes_without_the_delegation_that_is_wanted_at_its_name() {
+    let mut stage = shared(5);
+    stage.delete("team/team", true);
+    assert!(stage.apply().is_empty());
+    stage.wait(60);
+    let plan = stage.apply();
+    insta::assert_snapshot!(plan);
+    assert_eq!(of_team(&stage), [false, false, true, true]);
+    assert!(stage.apply().is_empty());
+}
+
+#[test]
+fn a_host_and_a_delegation_of_one_name_go_together_where_nobody_wants_either() {
+    let mut stage = shared(5);
+    stage.delete("team/team", true);
+    stage.undelegate("team", true);
+    assert!(stage.apply().is_empty());
+    stage.wait(60);
+    insta::assert_snapshot!(stage.apply());
+    assert_eq!(of_team(&stage), [false; 4]);
+}
+
+#[test]
+fn a_host_and_a_delegation_of_one_name_are_two_for_the_guards() {
+    // 3 of 9 is more than 30 %, 3 of 10 is not.
+    for (hosts, held) in [(7, true), (8, false)] {
+        let mut stage = shared(hosts);
+        delete(&mut stage, 0..1, true);
+        stage.delete("team/team", true);
+        stage.undelegate("team", true);
+        let plan = stage.apply();
+        assert_eq!(plan.owned, hosts + 2);
+        assert_eq!(plan.held.is_some(), held, "{plan}");
+    }
+    let mut stage = shared(7);
+    delete(&mut stage, 0..1, true);
+    stage.delete("team/team", true);
+    stage.undelegate("team", true);
+    let plan = stage.apply();
+    insta::assert_snapshot!(plan);
+    stage.memory.confirmed = plan.held.map(|held| held.hash);
+    stage.wait(60);
+    assert_eq!(stage.apply().counts(), [0, 0, 6]);
+}
+
+#[test]
+fn a_host_and_a_delegation_of_one_name_wait_each_for_itself() {
+    let mut stage = shared(5);
+    stage.undelegate("team", false);
+    stage.apply();
+    stage.wait(300);
+    stage.delete("team/team", true);
+    stage.apply();
+    stage.wait(60);
+    stage.apply();
+    assert_eq!(
+        of_team(&stage),
+        [false, false, true, true],
+        "that the host's deletion was seen says nothing of the zone"
+    );
+    stage.wait(240);
+    stage.apply();
+    assert_eq!(of_team(&stage), [false; 4]);
+}
+
+#[test]
+fn confirming_that_a_host_goes_does_not_confirm_a_delegation_of_its_name() {
+    let hash = |stage: &mut Stage| stage.apply().held.unwrap().hash;
+    let mut host = shared(1);
+    (host.wanted.rules.share, host.wanted.rules.at_least) = (0, 1);
+    let mut delegation = host.clone();
+    host.delete("team/team", true);
+    delegation.undelegate("team", true);
+    assert_ne!(hash(&mut host), hash(&mut delegation));
+}
+
+#[test]
+fn a_retained_host_stays_when_the_delegation_of_its_name_goes() {
+    let mut stage = shared(5);
+    stage.wanted.hosts.get_mut("team/team").unwrap().deletion = DeletionPolicy::Retain;
+    stage.records.retain(|key, _| key.rtype != RecordType::Ns || key.name == name("@"));
+    stage.undelegate("team", true);
+    stage.apply();
+    stage.delete("team/team", true);
+    stage.wait(60);
+    let plan = stage.apply();
+    assert_eq!(of_team(&stage), [true, true, false, false]);
+    assert!(plan.retained.contains(&name("team")));
+}
+
+#[test]
+fn a_delegation_whose_name_servers_somebody_took_away_does_not_take_the_host_along() {
+    let mut stage = shared(5);
+    stage.records.remove(&RrsetKey::new(name("team"), RecordType::Ns));
+    stage.undelegate("team", true);
+    stage.apply();
+    stage.wait(60);
+    let plan = stage.apply();
+    assert_eq!((refusals(&plan), plan.counts()), (vec![], [0, 0, 1]));
+    assert_eq!(of_team(&stage), [true, true, false, false]);
+    assert!(stage.apply().is_empty());
+}
+
+#[test]
+fn of_a_delegation_the_listed_types_go() {
+    let ours = marker(&us(), "team", &[RecordType::Ns, RecordType::Ds], MarkerKind::Delete);
+    let at = delegation_marker_name(&name("@"), &name("team")).unwrap().unwrap();
+    let mut stage = published(5).owned("team", "team/team").host("team", "192.0.2.1");
+    stage = stage.with("team", "NS ns1.a.org").with("team", "DS 1 13 2 ab").with("team", "MX 10 mail.");
+    stage.records.insert(RrsetKey::new(at, RecordType::Txt), Rrset::new(300, [ours]));
+    stage.apply();
+    stage.wait(600);
+    assert_eq!(stage.apply().counts(), [0, 0, 3]);
+    assert_eq!(of_team(&stage), [true, true, false, false]);
+    assert_eq!(stage.values("team", RecordType::Ds), [""; 0]);
+    assert_eq!(stage.values("team", RecordType::Other(15)), ["10 mail."]);
 }
 
 #[test]

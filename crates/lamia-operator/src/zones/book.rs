@@ -21,9 +21,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use lamia_core::dns::admit::Subject;
 use lamia_core::dns::diff::{Unit, apply_to};
+use lamia_core::dns::ownership::Owned;
 use lamia_core::dns::safety::Memory;
 use lamia_core::dns::wanted::{ChallengeDemand, Wanted};
-use lamia_core::name::Fqdn;
 use lamia_core::record::{RrsetChange, ZoneRecords};
 use lamia_providers::error::{ErrorKind, ProviderError};
 use tokio::time::Instant;
@@ -226,8 +226,8 @@ impl Book {
         self.snapshot.as_ref().map(|snapshot| &snapshot.records)
     }
 
-    /// The work was done, as far as `sent` says. Returns the names whose unconfirmed withdrawal is through.
-    pub(super) fn finish(&mut self, mut work: Work, sent: Sent, now: Moment) -> Vec<Fqdn> {
+    /// The work was done, as far as `sent` says. Returns what was withdrawn by that without a person's confirmation.
+    pub(super) fn finish(&mut self, mut work: Work, sent: Sent, now: Moment) -> Vec<Owned> {
         for _ in 0..sent.calls {
             self.pace.sent(now.instant);
         }
@@ -240,7 +240,7 @@ impl Book {
                 apply_to(&mut snapshot.records, &unit.changes);
             }
             withdrawn.extend(unit.subjects.iter().filter_map(|subject| match subject {
-                Subject::Withdrawal(name) if !self.memory.approved.contains(name) => Some(name.clone()),
+                Subject::Withdrawal(owned) if !self.memory.approved.contains(owned) => Some(owned.clone()),
                 _ => None,
             }));
         }

@@ -26,7 +26,7 @@ pub(super) struct Shared {
     pub(super) metrics: Arc<ZoneMetrics>,
     clock: Arc<dyn Clock>,
     events: mpsc::UnboundedSender<ZoneEvent>,
-    /// When names were withdrawn without a person's confirmation, oldest first, for the guard against bursts.
+    /// When hosts and delegations were withdrawn without a person's confirmation, oldest first, for the guard against bursts.
     withdrawn: Mutex<VecDeque<Timestamp>>,
 }
 
@@ -45,7 +45,7 @@ impl Shared {
         Moment { instant: Instant::now(), time: self.clock.now() }
     }
 
-    /// How many names were withdrawn lately.
+    /// How many hosts and delegations were withdrawn lately.
     pub(super) fn withdrawn_lately(&self, now: Timestamp) -> usize {
         let mut withdrawn = lock(&self.withdrawn);
         while withdrawn.front().is_some_and(|at| now.duration_since(*at) > SafetyRules::BURST_SPAN) {

@@ -34,7 +34,7 @@ use std::time::Duration;
 
 use lamia_core::delegation::ZoneContent;
 use lamia_core::dns::admit::{Subject, alias};
-use lamia_core::dns::ownership::{Identity, Whose, whose};
+use lamia_core::dns::ownership::{Identity, Owned, Whose, whose};
 use lamia_core::dns::plan::ZonePlan;
 use lamia_core::dns::safety::SafetyRules;
 use lamia_core::dns::takeover::TakeOver;
@@ -191,7 +191,7 @@ impl ZoneWorkers {
                 return false;
             }
             if let Some(old) = standing.map(|old| old.name.clone()).filter(|old| *old != demand.name) {
-                book.memory.deletion_seen(&old, self.inner.shared.moment().time);
+                book.memory.deletion_seen(Owned::host(old), self.inner.shared.moment().time);
             }
             book.wanted.hosts.insert(source.to_owned(), demand);
             book.demand(Subject::Host(source.to_owned()), Urgency::Now, Instant::now());
@@ -388,13 +388,15 @@ impl ZoneWorkers {
         drop(registry);
         let now = self.inner.shared.moment();
         cell.with(|book| {
-            let name = match subject {
-                Subject::Host(source) => book.wanted.hosts.remove(source).map(|demand| demand.name),
-                Subject::Delegation(source) => book.wanted.delegations.remove(source).map(|demand| demand.child),
+            let owned = match subject {
+                Subject::Host(source) => book.wanted.hosts.remove(source).map(|demand| Owned::host(demand.name)),
+                Subject::Delegation(source) => {
+                    book.wanted.delegations.remove(source).map(|demand| Owned::delegation(demand.child))
+                }
                 Subject::Challenge(_) | Subject::Copy(_) | Subject::Withdrawal(_) => None,
             };
-            if let Some(name) = name.filter(|_| seen) {
-                book.memory.deletion_seen(&name, now.time);
+            if let Some(owned) = owned.filter(|_| seen) {
+                book.memory.deletion_seen(owned, now.time);
             }
             book.withdraw(subject, now.instant);
         });

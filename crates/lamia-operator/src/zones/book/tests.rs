@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use lamia_core::dns::ownership::Identity;
 use lamia_core::dns::safety::SafetyRules;
+use lamia_core::name::Fqdn;
 use lamia_core::record::{RecordType, RecordValue, Rrset, RrsetKey};
 use lamia_providers::dns::ZoneId;
 use lamia_providers::dns::memory::Memory;

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use lamia_core::dns::ownership::OwnerHash;
 use lamia_core::dns::plan::ZonePlan;
+use lamia_core::dns::wanted::DelegationDemand;
 use lamia_core::record::RecordType;
 use tokio::time::Instant;
 
-use super::bench::{Bench, zone};
+use super::bench::{Bench, name, zone};
 use crate::clock::Clock;
 use crate::zones::{Mode, PublishState};
 
@@ -55,6 +57,27 @@ async fn after_a_restart_nothing_goes_until_all_have_spoken_and_ten_minutes_have
     assert_eq!(standing(&second, 5), 5);
     second.pass(Duration::from_secs(10)).await;
     assert_eq!(standing(&second, 5), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_is_published_again_when_the_delegation_of_its_name_is_gone() {
+    let mut bench = published(5).await;
+    let child = DelegationDemand {
+        child: name("h0.example.net"),
+        owner: OwnerHash::of("h0"),
+        name_servers: [name("ns1.other.example")].into(),
+        ttl: 3600,
+    };
+    bench.workers.set_delegation(&zone(), "h0", child);
+    let refused = |bench: &Bench| matches!(bench.state("h0"), PublishState::Refused(_));
+    bench.until("it is cut off", refused).await;
+    bench.workers.remove_delegation("h0", true);
+    bench.pass(Duration::from_secs(58)).await;
+    assert!(refused(&bench));
+    assert!(!bench.values("h0", RecordType::Ns).is_empty());
+    bench.published("h0").await;
+    assert!(bench.values("h0", RecordType::Ns).is_empty());
+    assert_eq!((standing(&bench, 5), bench.values("_lamia.h0", RecordType::Txt).len()), (5, 1));
 }
 
 #[tokio::test(start_paused = true)]
