@@ -121,13 +121,23 @@ impl Bench {
 
     /// A Foo, and a ConfigMap that belongs to it.
     async fn family(&self, name: &str) -> anyhow::Result<()> {
-        let post = PostParams::default();
-        let owner = self.foos().create(&post, &DynamicObject::new(name, &foo())).await?;
+        let owner = self.foos().create(&PostParams::default(), &DynamicObject::new(name, &foo())).await?;
+        self.child(name, &owner.uid().context("a uid")?).await
+    }
+
+    async fn child(&self, name: &str, owner: &str) -> anyhow::Result<()> {
         let reference = json!({
-            "apiVersion": "example.org/v1", "kind": "Foo", "name": name, "uid": owner.uid(), "blockOwnerDeletion": true,
+            "apiVersion": "example.org/v1", "kind": "Foo", "name": name, "uid": owner, "blockOwnerDeletion": true,
         });
         let map = json!({"metadata": {"name": name, "ownerReferences": [reference]}});
-        self.api::<ConfigMap>().create(&post, &serde_json::from_value(map)?).await?;
+        self.api::<ConfigMap>().create(&PostParams::default(), &serde_json::from_value(map)?).await?;
+        Ok(())
+    }
+
+    /// Waits until the collector knows every ConfigMap that was made so far: it hears of them in order, and removes one whose owner never was.
+    async fn are_known(&self) -> anyhow::Result<()> {
+        self.child("stray", "00000000-0000-4000-8000-000000000000").await?;
+        self.gone(self.api::<ConfigMap>(), "stray").await;
         Ok(())
     }
 
@@ -200,6 +210,8 @@ async fn real_controllers_do_their_work_on_the_small_api() -> anyhow::Result<()>
     bench.foos().delete("orphaned", &DeleteParams::background()).await?;
     bench.gone(bench.api::<ConfigMap>(), "orphaned").await;
     bench.family("waiting").await?;
+    // One that it does not know it does not wait for.
+    bench.are_known().await?;
     let waits = bench.foos().delete("waiting", &DeleteParams::foreground()).await?;
     assert!(waits.left().is_some_and(|it| it.finalizers() == ["foregroundDeletion"]));
     bench.gone(bench.foos(), "waiting").await;
