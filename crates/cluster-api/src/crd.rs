@@ -20,6 +20,8 @@ pub use check::check as faults;
 pub use definition::{Definition, Named, Names, Scale, Version};
 pub use status::{accepted, defaults};
 
+pub(crate) use status::storage_version;
+
 /// Refuses what can't be a definition: one that is not structural, has bad names, or CEL rules that are wrong or may cost too much.
 /// The definition has its [`defaults`].
 ///

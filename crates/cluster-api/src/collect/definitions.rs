@@ -35,8 +35,7 @@ pub(super) fn status(store: &Store, object: &Object, now: &str) -> Value {
 
 /// Versions that objects were ever stored in stay in the list until somebody has seen to the objects.
 fn note_storage(status: &mut Value, definition: &Value) {
-    let mut versions = definition.pointer("/spec/versions").and_then(Value::as_array).into_iter().flatten();
-    let Some(storage) = versions.find(|it| it["storage"] == true).map(|it| &it["name"]) else { return };
+    let Some(storage) = crd::storage_version(definition) else { return };
     let mut stored = status["storedVersions"].as_array().cloned().unwrap_or_default();
     if !stored.contains(storage) {
         stored.push(storage.clone());

@@ -6,10 +6,15 @@ use serde_json::{Value, json};
 
 use super::Named;
 
+/// The name of the version that a definition's objects are stored in.
+pub(crate) fn storage_version(definition: &Value) -> Option<&Value> {
+    let versions = definition.pointer("/spec/versions").and_then(Value::as_array);
+    versions.into_iter().flatten().find(|it| it["storage"] == true)?.get("name")
+}
+
 /// Fills in what a definition may leave out.
 pub fn defaults(definition: &mut Value) {
-    let storage = definition.pointer("/spec/versions").and_then(Value::as_array).into_iter().flatten();
-    let storage = storage.filter(|it| it["storage"] == true).filter_map(|it| it.get("name").cloned()).next();
+    let storage = storage_version(definition).cloned();
     if let Some(spec) = definition.get_mut("spec").and_then(Value::as_object_mut) {
         spec.entry("conversion").or_insert_with(|| json!({"strategy": "None"}));
         if let Some(names) = spec.get_mut("names").and_then(Value::as_object_mut) {
