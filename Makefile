@@ -20,10 +20,8 @@ sandbox: ## Watch a host go from nothing to HTTPS, on this machine
 	@tools/install sandbox $(if $(findstring --kubernetes,$(ARGS)),kubernetes)
 	@cargo run --locked --release --package lamia --features sandbox -- sandbox $(ARGS)
 
-# Built for speed; what ships is built for size.
 simulate: ## Histories of the operator in a simulated world, by seed (SEEDS=20 FROM=0 HOSTS=20 DAYS=7 LIFE=6 EVENTS=20)
-	@cargo run --locked --release --package lamia-sandbox --features simulation --bin simulate \
-		--config profile.release.package.lamia-operator.opt-level=3 --config profile.release.package.lamia-sandbox.opt-level=3
+	@cargo run --locked --profile simulate --package lamia-sandbox --features simulation --bin simulate
 
 test: ## Every test: real ACME, DNS and Envoy on loopback, and the small Kubernetes API of this repository
 	@tools/install test
