@@ -16,7 +16,7 @@ use crate::table::{self, Column};
 mod check;
 mod read;
 
-pub use check::check;
+pub use check::{check, warning};
 
 static RESOURCES: LazyLock<Vec<Resource>> = LazyLock::new(load);
 static SCHEMAS: LazyLock<BTreeMap<String, Value>> = LazyLock::new(|| {

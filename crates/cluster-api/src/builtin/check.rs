@@ -3,6 +3,7 @@
 //! Source: `kubernetes/pkg/apis/*/validation`, compared with a real one's answers (`tests/data/built_in.json`). Objects have their defaults. Pods
 //! and nodes are taken as they are: nothing runs here.
 
+use data_encoding::BASE64;
 use serde_json::{Map, Value, json};
 
 use crate::error::Cause;
@@ -26,6 +27,21 @@ pub fn check(group: &str, kind: &str, new: &Value, old: Option<&Value>) -> Vec<C
         _ => Vec::new(),
     };
     [finalizers(new), own].concat()
+}
+
+/// What a client is warned of though an object of a built-in kind is taken: a TLS Secret without a certificate or a key in PEM. The real one
+/// also tells what is wrong with those that are there; here they are not read.
+#[must_use]
+pub fn warning(group: &str, kind: &str, object: &Value) -> Option<String> {
+    let is_tls = (group, kind) == ("", "Secret") && object.get("type").is_some_and(|it| it == "kubernetes.io/tls");
+    let has_pem = |key: &str| {
+        let text = object.pointer("/data").and_then(|data| data.get(key)).and_then(Value::as_str).unwrap_or_default();
+        let begin = b"-----BEGIN ";
+        BASE64.decode(text.as_bytes()).is_ok_and(|text| text.windows(begin.len()).any(|it| it == begin))
+    };
+    let missing = [("tls.crt", "certificate"), ("tls.key", "key")].into_iter().filter(|_| is_tls);
+    let (_, what) = missing.into_iter().find(|(key, _)| !has_pem(key))?;
+    Some(format!("tls: failed to find any PEM data in {what} input"))
 }
 
 /// Finalizers are named after a domain, but for those that Kubernetes has itself.

@@ -4,6 +4,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use crate::auth::{self, By, reviews};
+use crate::builtin;
 use crate::error::ApiError;
 use crate::http::query::{ListOptions, WriteOptions};
 use crate::http::reply::Reply;
@@ -150,7 +151,9 @@ fn create(call: &Call<'_>) -> Result<Reply, ApiError> {
 
 fn written(call: &Call<'_>, written: Written) -> Result<Reply, ApiError> {
     let code = if written.created { 201 } else { 200 };
-    Ok(call.showing()?.reply(code, &written.shown).with_warnings(written.warnings))
+    let mut warnings = written.warnings;
+    warnings.extend(builtin::warning(&call.served.group, &call.served.kind, written.shown.value()));
+    Ok(call.showing()?.reply(code, &written.shown).with_warnings(warnings))
 }
 
 fn patched(call: &Call<'_>, part: &str) -> Result<Reply, ApiError> {

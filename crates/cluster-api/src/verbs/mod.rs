@@ -4,6 +4,7 @@
 //! computes. Source: `apiserver/pkg/registry/{rest,generic/registry}`.
 
 mod create;
+mod decoded;
 mod delete;
 mod fields;
 mod metadata;

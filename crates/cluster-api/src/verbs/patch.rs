@@ -11,7 +11,7 @@ use crate::managed::{self, Apply};
 use crate::patch;
 use crate::registry::Served;
 use crate::store::Object;
-use crate::verbs::{On, Replace, Written, create, fields, metadata, replace};
+use crate::verbs::{On, Replace, Written, create, decoded, fields, metadata, replace};
 
 /// The largest patch document of operations.
 const OPERATIONS: usize = 10_000;
@@ -108,10 +108,18 @@ fn patched(
         }
     };
     let wrong = |why: &str, value: &Value| {
-        let message = format!("Invalid value: {:?}: {why}", value.to_string());
+        let shown = if on.served.is_custom() {
+            value.to_string()
+        } else {
+            decoded::shown(value, goes_through_metadata(kind, patch))
+        };
+        let message = format!("Invalid value: {shown:?}: {why}");
         let cause = Cause { reason: "FieldValueInvalid", message, field: "patch".to_owned() };
         errors::invalid(About::default(), vec![cause])
     };
+    if let (PatchKind::Json | PatchKind::Merge, Some(why)) = (kind, misfit(on, &value)) {
+        return Err(wrong(&why, &value));
+    }
     fields::check_head(on, &value).map_err(|why| wrong(&why.message, &value))?;
     let sent = value.clone();
     let (value, unknown) = fields::known(on.served, value);
@@ -119,6 +127,24 @@ fn patched(
         return Err(wrong(&format!("strict decoding error: {}", unknown.join(", ")), &sent));
     }
     Ok((value, if validation == FieldValidation::Warn { unknown } else { Vec::new() }))
+}
+
+/// What does not fit the Go type of the kind that a patched object says it is.
+fn misfit(on: &On<'_>, value: &Value) -> Option<String> {
+    let kind = value.get("kind").and_then(Value::as_str).unwrap_or(&on.served.kind);
+    let registry = on.cluster.registry();
+    let said = registry.of_kind(&on.served.group, &on.served.version, kind).filter(|_| !on.served.is_custom())?;
+    decoded::misfit(value, kind, &said.schema)
+}
+
+/// Whether a patch changes anything in the metadata, or might.
+fn goes_through_metadata(kind: PatchKind, patch: &Value) -> bool {
+    let below =
+        |path: &Value| path.as_str().is_some_and(|it| it.is_empty() || it.split('/').nth(1) == Some("metadata"));
+    match kind {
+        PatchKind::Json => patch.as_array().into_iter().flatten().any(|it| below(&it["path"]) || below(&it["from"])),
+        _ => patch.get("metadata").is_some(),
+    }
 }
 
 /// Server-side apply. What is applied is taken as it is: fields that are not known are refused where they are looked at.
