@@ -28,10 +28,6 @@ use serde_json::{Value, json};
 
 use crate::common;
 
-/// Cases in which this one is known to answer otherwise, and why. Whoever mends one takes it from the list: a case that agrees is no longer
-/// known to differ.
-const KNOWN: [(&str, &str); 0] = [];
-
 /// How long something may take to come about on a real server.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -313,7 +309,6 @@ async fn play(api: impl AsyncFn() -> Api, record: bool) -> (usize, Vec<String>) 
         for case in &mut cases {
             let api = api().await;
             let mut run = begin(&api).await;
-            let known = KNOWN.iter().find(|(name, _)| *name == case.name).filter(|_| matches!(api, Api::Ours(_)));
             let mut differs = None;
             for step in &mut case.steps {
                 count += 1;
@@ -322,12 +317,7 @@ async fn play(api: impl AsyncFn() -> Api, record: bool) -> (usize, Vec<String>) 
                     break;
                 }
             }
-            match (differs, known) {
-                (Some(what), Some((_, why))) => println!("known, {why}: {}: {what}", case.name),
-                (Some(what), None) => wrong.push(format!("{}: {what}", case.name)),
-                (None, Some(_)) => wrong.push(format!("{}: it no longer differs, take it from the list", case.name)),
-                (None, None) => {}
-            }
+            wrong.extend(differs.map(|what| format!("{}: {what}", case.name)));
             end(&run, case).await;
         }
         if record {
