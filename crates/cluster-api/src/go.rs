@@ -4,6 +4,18 @@
 
 use serde_json::{Map, Value};
 
+/// What `encoding/json` calls a value that it can't decode.
+pub(crate) fn json_type(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
 /// `%v`: `map[a:1 b:[x y]]`.
 #[must_use]
 pub fn plain(value: &Value) -> String {

@@ -243,8 +243,8 @@ impl<'a> Estimate<'a> {
             sum -= parts.iter().skip(1).map(|it| it.cost).min().unwrap_or_default().min(sum);
         }
         let (first, second) = (parts.first().copied(), parts.get(1).copied());
-        let range = match args.first().map(|it| &it.expr) {
-            Some(Expr::Literal(LiteralValue::Int(end))) if name == "range" => u64::try_from(*end.inner()).unwrap_or(0),
+        let range = || match args.first().map(|it| &it.expr) {
+            Some(Expr::Literal(LiteralValue::Int(end))) => u64::try_from(*end.inner()).unwrap_or(0),
             // How long the list is, nobody knows before it is made.
             _ => u64::MAX,
         };
@@ -258,7 +258,7 @@ impl<'a> Estimate<'a> {
             "matches" | "find" | "findAll" => tenth(length(first)).saturating_mul(length(second).div_ceil(4)),
             "contains" | "indexOf" | "lastIndexOf" => tenth(length(first)).saturating_mul(tenth(length(second)).max(1)),
             "startsWith" | "endsWith" => tenth(length(second)),
-            "range" => range,
+            "range" => range(),
             "size" | "type" | "has" => 1,
             it if BY_LENGTH.contains(&it) => 1 + tenth(length(first)),
             _ => 1,
@@ -273,7 +273,7 @@ impl<'a> Estimate<'a> {
         let long = match name {
             "_[_]" => size(schema),
             "_+_" => length(first).saturating_add(length(second)),
-            "range" => range,
+            "range" => range(),
             // How long the text of a number is, nobody knows there.
             "string" if first.is_some_and(|it| it.size == 1) => u64::MAX,
             "split" | "replace" | "lowerAscii" | "upperAscii" | "trim" | "substring" | "string" | "findAll"

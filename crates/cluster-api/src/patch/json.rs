@@ -6,8 +6,8 @@
 
 use serde_json::{Map, Value};
 
-use super::json_type;
 use crate::error::ApiError;
+use crate::go::json_type;
 
 /// At most so many operations in one patch (`maxJSONPatchOperations`).
 const MAX_OPERATIONS: usize = 10_000;

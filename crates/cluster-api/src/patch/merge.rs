@@ -5,8 +5,8 @@
 
 use serde_json::{Map, Value};
 
-use super::json_type;
 use crate::error::ApiError;
+use crate::go::json_type;
 
 /// Refuses what is no merge patch of an object, with the API server's words.
 ///

@@ -17,17 +17,3 @@ mod strategic;
 pub use json::json;
 pub use merge::{check_merge, merge};
 pub use strategic::strategic;
-
-use serde_json::Value;
-
-/// What Go calls the JSON type of a value, in messages on patches that are none.
-fn json_type(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    }
-}

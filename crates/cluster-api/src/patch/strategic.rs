@@ -16,10 +16,10 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
-use super::json_type;
 use super::order::{Places, arrange};
 use crate::error::ApiError;
 use crate::go;
+use crate::go::json_type;
 use crate::schema::{Schema, Strategy, Type};
 
 const DIRECTIVE: &str = "$patch";

@@ -8,6 +8,7 @@
 use data_encoding::BASE64;
 use serde_json::{Map, Value};
 
+use crate::go::json_type;
 use crate::schema::{Schema, Type};
 
 /// How Go's struct of an object's metadata is ordered.
@@ -130,12 +131,8 @@ fn of_type(value: &Value, place: &str, wanted: &str, fits: impl Fn(&Value) -> bo
     let found = match value {
         Value::Null => return None,
         value if fits(value) => return None,
-        Value::Bool(_) => "bool".to_owned(),
         Value::Number(number) if matches!(wanted, "int32" | "int64") => format!("number {number}"),
-        Value::Number(_) => "number".to_owned(),
-        Value::String(_) => "string".to_owned(),
-        Value::Array(_) => "array".to_owned(),
-        Value::Object(_) => "object".to_owned(),
+        value => json_type(value).to_owned(),
     };
     Some(format!("json: cannot unmarshal {found} into Go struct field {place} of type {wanted}"))
 }

@@ -131,9 +131,12 @@ fn patched(
 
 /// What does not fit the Go type of the kind that a patched object says it is.
 fn misfit(on: &On<'_>, value: &Value) -> Option<String> {
+    if on.served.is_custom() {
+        return None;
+    }
     let kind = value.get("kind").and_then(Value::as_str).unwrap_or(&on.served.kind);
     let registry = on.cluster.registry();
-    let said = registry.of_kind(&on.served.group, &on.served.version, kind).filter(|_| !on.served.is_custom())?;
+    let said = registry.of_kind(&on.served.group, &on.served.version, kind)?;
     decoded::misfit(value, kind, &said.schema)
 }
 

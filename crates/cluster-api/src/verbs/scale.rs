@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::crd::Scale;
 use crate::error::{About, ApiError};
+use crate::go::json_type;
 use crate::http::errors;
 use crate::http::query::{WriteOptions, cause};
 use crate::http::show::Shown;
@@ -152,10 +153,7 @@ fn check(on: &On<'_>, scale: &Value) -> Result<(), ApiError> {
         }
         Value::Null => return Ok(()),
         Value::Number(it) => &format!("number {it}"),
-        Value::Bool(_) => "bool",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
+        it => json_type(it),
     };
     Err(ApiError::bad_request(if on.served.is_custom() {
         "no kind is registered for the type v1.Scale in scheme \"pkg/runtime/scheme.go:111\"".to_owned()

@@ -151,8 +151,7 @@ impl Ledger {
             Urgency::Progress => (QUIET_PER_OBJECT * self.in_progress).clamp(QUIET, HELD_AT_MOST),
             Urgency::Detail => QUIET_FOR_DETAILS,
         };
-        let due = pending.last + quiet;
-        let due = if quiet.is_zero() { due } else { due.min(pending.first + HELD_AT_MOST) };
+        let due = (pending.last + quiet).min(pending.first + HELD_AT_MOST);
         Some(entry.failures.map_or(due, |(_, not_before)| due.max(not_before)))
     }
 
