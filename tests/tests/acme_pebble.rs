@@ -281,7 +281,6 @@ async fn a_ca_that_hangs_or_is_down_is_unavailable_in_time_and_works_again_after
     };
 
     world.pebble.hang().expect("it runs");
-    // Which of the order's requests is the first to hang is chance: a process's threads stop one by one.
     let hanging = unavailable(deadline * 2).await;
     assert!(hanging.ends_with(": the CA did not answer in time"), "{hanging}");
     world.pebble.go_on().expect("it runs");

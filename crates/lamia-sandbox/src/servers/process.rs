@@ -27,6 +27,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow, bail};
 use nix::sys::signal::{Signal, killpg};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 use super::directory::Directory;
@@ -188,13 +189,21 @@ impl Process {
     }
 
     /// Stops the process's clock: connections are accepted by the kernel and never answered.
+    ///
+    /// The process stands still when this returns. The signal alone does not promise that: threads that are running
+    /// stop one by one, and on a busy machine answer some more requests before.
     pub(crate) fn hang(&self) -> anyhow::Result<()> {
-        self.signal(Signal::SIGSTOP)
+        let process = self.signal(Signal::SIGSTOP)?;
+        match waitpid(process, Some(WaitPidFlag::WUNTRACED)) {
+            Ok(WaitStatus::Stopped(..)) => Ok(()),
+            Ok(ended) => bail!("{} did not stand still but ended: {ended:?}", self.launch.name),
+            Err(error) => Err(error).with_context(|| format!("can't wait for {} to stand still", self.launch.name)),
+        }
     }
 
     /// Lets a hanging process go on.
     pub(crate) fn resume(&self) -> anyhow::Result<()> {
-        self.signal(Signal::SIGCONT)
+        self.signal(Signal::SIGCONT).map(drop)
     }
 
     /// The process id while it runs: for its memory and CPU in `/proc`.
@@ -207,10 +216,12 @@ impl Process {
         self.pid().map(|pid| Watched { name: self.launch.name, pid, log: self.log.clone() })
     }
 
-    fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+    /// Sends `signal` to the whole group; gives the process that leads it.
+    fn signal(&self, signal: Signal) -> anyhow::Result<Pid> {
         let Some(pid) = self.pid() else { bail!("{} does not run", self.launch.name) };
-        killpg(Pid::from_raw(pid.cast_signed()), signal)
-            .with_context(|| format!("can't send {signal} to {}", self.launch.name))
+        let pid = Pid::from_raw(pid.cast_signed());
+        killpg(pid, signal).with_context(|| format!("can't send {signal} to {}", self.launch.name))?;
+        Ok(pid)
     }
 
     fn exited(&mut self) -> anyhow::Result<Option<std::process::ExitStatus>> {
@@ -356,6 +367,20 @@ mod tests {
             }
         };
         tokio::time::timeout(Duration::from_secs(10), gone).await.expect("the child is gone too");
+    }
+
+    #[tokio::test]
+    async fn a_busy_process_stands_still_when_it_is_told_that_it_hangs() {
+        let directory = Directory::open(None, "shell").expect("opens");
+        let process = Process::start(shell("while :; do :; done"), directory).expect("starts");
+        let stat = format!("/proc/{}/stat", process.pid().expect("runs"));
+        for round in 0..100 {
+            process.hang().expect("it runs");
+            let stat = fs::read_to_string(&stat).expect("it is there");
+            let (_, after_name) = stat.rsplit_once(") ").expect("a name in parentheses");
+            assert!(after_name.starts_with('T'), "round {round}: {stat}");
+            process.resume().expect("it runs");
+        }
     }
 
     #[tokio::test]
