@@ -4,6 +4,7 @@
 use std::fmt::Debug;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use assert_cmd::cargo::CommandCargoExt as _;
 use k8s_openapi::api::coordination::v1::Lease;
@@ -11,6 +12,7 @@ use k8s_openapi::api::core::v1::{Event, Namespace};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
+use kube::runtime::wait::delete::delete_and_finalize;
 use kube::{Api, Client, Resource, ResourceExt as _};
 use lamia_api::{ACMEIssuer, DNSProvider, HostCertificate, SecuredHost, Zone};
 use lamia_sandbox::guest::LABEL;
@@ -21,6 +23,9 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+
+/// How long anything may take on a machine that does much else.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Whether all programs are there; says which is not.
 fn can_play() -> bool {
@@ -162,7 +167,7 @@ async fn ctrl_c_in_the_middle_leaves_nothing_behind() {
     let namespaces: Api<Namespace> = Api::all(theirs.client.clone());
     let is_there = |found: Option<&Namespace>| found.is_some_and(|it| it.labels().contains_key(LABEL));
     let arrived = kube::runtime::wait::await_condition(namespaces, Layout::APART.demo, is_there);
-    tokio::time::timeout(std::time::Duration::from_secs(60), arrived).await.expect("in time").expect("watched");
+    tokio::time::timeout(PATIENCE, arrived).await.expect("in time").expect("watched");
     kill(Pid::from_raw(sandbox.id().cast_signed()), Signal::SIGINT).expect("sent");
     let ended = tokio::task::spawn_blocking(|| sandbox.wait_with_output()).await.expect("joined").expect("ends");
     let stderr = String::from_utf8(ended.stderr).expect("UTF-8");
@@ -206,7 +211,9 @@ async fn what_can_not_be_done_is_refused_and_nothing_is_changed() {
     let (code, _, stderr) = run(theirs.sandbox(&[])).await;
     assert!(code == 1 && stderr.contains("the definition gateways.networking.istio.io is in that cluster"), "{stderr}");
     let kinds: Api<CustomResourceDefinition> = Api::all(theirs.client.clone());
-    kinds.delete("gateways.networking.istio.io", &Default::default()).await.expect("deleted");
+    // A definition goes after its objects, some time after the answer.
+    let gone = delete_and_finalize(kinds.clone(), "gateways.networking.istio.io", &Default::default());
+    tokio::time::timeout(PATIENCE, gone).await.expect("in time").expect("deleted");
     assert_eq!(theirs.inventory().await, before);
 
     definitions::install(&theirs.client).await.expect("installed");
