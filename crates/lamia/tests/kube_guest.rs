@@ -11,7 +11,7 @@ use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Event, Namespace};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{ListParams, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::runtime::wait::delete::delete_and_finalize;
 use kube::{Api, Client, Resource, ResourceExt as _};
 use lamia_api::{ACMEIssuer, DNSProvider, HostCertificate, SecuredHost, Zone};
@@ -201,7 +201,7 @@ async fn what_can_not_be_done_is_refused_and_nothing_is_changed() {
     leases.create(&PostParams::default(), &serde_json::from_value(lease).expect("typed")).await.expect("made");
     let (code, _, stderr) = run(theirs.sandbox(&[])).await;
     assert!(code == 1 && stderr.contains("lamia-0 holds the Lease lamia-system/lamia"), "{stderr}");
-    leases.delete("lamia", &Default::default()).await.expect("deleted");
+    leases.delete("lamia", &DeleteParams::default()).await.expect("deleted");
 
     let (code, _, stderr) = run(theirs.sandbox(&["--kubernetes"])).await;
     assert!(code == 1 && stderr.contains("leave out one of"), "{stderr}");
@@ -212,7 +212,8 @@ async fn what_can_not_be_done_is_refused_and_nothing_is_changed() {
     assert!(code == 1 && stderr.contains("the definition gateways.networking.istio.io is in that cluster"), "{stderr}");
     let kinds: Api<CustomResourceDefinition> = Api::all(theirs.client.clone());
     // A definition goes after its objects, some time after the answer.
-    let gone = delete_and_finalize(kinds.clone(), "gateways.networking.istio.io", &Default::default());
+    let at_once = DeleteParams::default();
+    let gone = delete_and_finalize(kinds.clone(), "gateways.networking.istio.io", &at_once);
     tokio::time::timeout(PATIENCE, gone).await.expect("in time").expect("deleted");
     assert_eq!(theirs.inventory().await, before);
 
