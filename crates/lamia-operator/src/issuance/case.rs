@@ -103,8 +103,8 @@ pub struct Memory {
     pub store_failures: u32,
     /// The pending key; read back from the Secret when it is not here.
     pub key: Option<Secret>,
-    /// The CA did not want to hear of the certificate that is replaced.
-    pub replaces_refused: bool,
+    /// The next order does not name what it replaces: the CA did not want to hear of that, or stumbled over it.
+    pub omits_replaces: bool,
     /// The last failure, until something succeeds.
     pub trouble: Option<Because<CertificateReason>>,
     /// What the CA advises about renewal.

@@ -1,5 +1,7 @@
 //! Each step of issuance, carried out: one word to the CA, the API server or the zone workers, and what follows from the answer.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 use lamia_api::host::KeyAlgorithm;
 use lamia_api::host_certificate::ChallengeRecord;
@@ -117,7 +119,7 @@ impl Turn<'_> {
     fn replaceable(&self, now: Timestamp) -> Option<&RenewalId> {
         let issuer = self.issuer.as_ref().ok()?;
         let may = issuer.account.directory().renewal_info
-            && !self.case.memory.replaces_refused
+            && !self.case.memory.omits_replaces
             && self.case.flaw(Some(&issuer.directory), now).is_none();
         self.case.held().filter(|_| may)?.leaf.renewal_id.as_ref()
     }
@@ -162,10 +164,21 @@ impl Turn<'_> {
                 (memory.asked, memory.exempt) = (Asked::Nothing, ask.replaces);
                 memory.order = Some(SeenOrder::new(snapshot, self.edges.clock.now()));
             }
-            Err(error) if replaces.is_some() && is_about_replacing(&error) => self.case.memory.replaces_refused = true,
-            Err(error) => self.order_refused(&error, ask),
+            Err(error) if replaces.is_some() && is_about_replacing(&error) => self.case.memory.omits_replaces = true,
+            Err(error) => {
+                if is_stumble(&error) {
+                    self.case.memory.omits_replaces = replaces.is_some() && self.may_cost(&names);
+                }
+                self.order_refused(&error, ask);
+            }
         }
         Ok(())
+    }
+
+    /// Whether the budgets let an order through that is not exempt.
+    fn may_cost(&self, names: &BTreeSet<HostName>) -> bool {
+        let ask = Ask { names, replaces: false };
+        self.edges.budgets.allowance(&self.case.request.issuer, ask, self.now()) == Allowance::Now
     }
 
     fn order_refused(&mut self, error: &AcmeError, ask: Ask<'_>) {
@@ -330,7 +343,7 @@ impl Turn<'_> {
         let memory = &mut self.case.memory;
         memory.ask_again = Some(leaf.validity.first_question(now, seed(&leaf.serial)));
         (memory.key, memory.window, memory.trouble, memory.hold) = (None, None, None, None);
-        memory.replaces_refused = false;
+        memory.omits_replaces = false;
         let held = Held { leaf, key: public.bits, directory: Some(issuer.directory.clone()) };
         self.case.secret = SecretState { in_hand: InHand::Certificate(Box::new(held)), pending: None, version };
         Ok(())
@@ -412,6 +425,11 @@ fn is_about_replacing(error: &AcmeError) -> bool {
         }
         AcmeError::Transport(_) => false,
     }
+}
+
+/// Whether the CA failed by a mistake of its own, maybe over the certificate that is named as replaced. So orders name it and do not in turn.
+fn is_stumble(error: &AcmeError) -> bool {
+    matches!(error, AcmeError::Problem { status: 500, .. })
 }
 
 /// Whether a value is recorded under a name that leads on to `place`.

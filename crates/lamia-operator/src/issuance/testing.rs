@@ -150,7 +150,8 @@ pub(crate) struct State {
     pub(crate) ca_life: SignedDuration,
     pub(crate) ca_problem: Option<(AcmeProblem, u16)>,
     pub(crate) ca_is_down: bool,
-    pub(crate) ca_refuses_replaces: bool,
+    /// What the CA says of orders that name what they replace.
+    pub(crate) ca_on_replaces: Option<(&'static str, u16)>,
     pub(crate) fails_validation: Option<&'static str>,
     pub(crate) renewal_window: Option<(Timestamp, Timestamp)>,
     pub(crate) issuer_ready: bool,
@@ -188,7 +189,7 @@ impl World {
             ca_life: SignedDuration::from_hours(90 * 24),
             ca_problem: None,
             ca_is_down: false,
-            ca_refuses_replaces: false,
+            ca_on_replaces: None,
             fails_validation: None,
             renewal_window: None,
             issuer_ready: true,

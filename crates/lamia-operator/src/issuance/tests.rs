@@ -228,11 +228,46 @@ async fn a_renewal_that_fails_remembers_so_while_the_old_certificate_serves() {
 async fn a_ca_that_will_not_hear_of_the_replaced_one_is_asked_without() {
     let world = world();
     Process::start(&world).settle().await;
-    world.lock().ca_refuses_replaces = true;
+    world.lock().ca_on_replaces = Some(("alreadyReplaced", 409));
     world.pass_time(SignedDuration::from_hours(61 * 24));
     Process::start(&world).settle().await;
     let state = world.lock();
     assert_eq!((state.certificates.len(), state.orders[1].order.replaces.is_none()), (2, true));
+}
+
+/// Turn after turn, each at its time, until there are so many orders.
+async fn until_ordered(process: &mut Process, orders: usize) {
+    for _ in 0..50 {
+        let again = process.turn().await.expect("nobody dies").again.expect("there is always something to come");
+        if process.world.lock().orders.len() == orders {
+            return;
+        }
+        process.world.set_now(again);
+    }
+    panic!("not ordered: {:?}", process.world.status(NAME));
+}
+
+#[tokio::test]
+async fn where_the_ca_stumbles_orders_name_what_they_replace_in_turn() {
+    let world = world();
+    let mut process = Process::start(&world);
+    process.settle().await;
+    world.lock().ca_on_replaces = Some(("serverInternal", 500));
+    world.pass_time(SignedDuration::from_hours(61 * 24));
+    until_ordered(&mut process, 2).await;
+    assert!(world.lock().orders[1].order.replaces.is_none(), "it stumbles over what is named");
+    world.lock().ca_on_replaces = None;
+    process.settle().await;
+
+    world.lock().ca_problem = Some((problem("serverInternal"), 500));
+    world.pass_time(SignedDuration::from_hours(61 * 24));
+    while process.case.memory.unanswered < 2 {
+        let again = process.turn().await.expect("nobody dies").again.expect("a pause");
+        world.set_now(again);
+    }
+    world.lock().ca_problem = None;
+    until_ordered(&mut process, 3).await;
+    assert!(world.lock().orders[2].order.replaces.is_some(), "it failed without, too");
 }
 
 #[tokio::test]

@@ -147,9 +147,9 @@ impl AcmeAccount for World {
         let act = || {
             let mut state = self.lock();
             state.may_ask()?;
-            if state.ca_refuses_replaces && order.replaces.is_some() {
-                let problem = problem("alreadyReplaced");
-                return Err(AcmeError::Problem { operation: "new order", problem, status: 409, retry_at: None });
+            if let (Some((kind, status)), Some(_)) = (state.ca_on_replaces, &order.replaces) {
+                let problem = problem(kind);
+                return Err(AcmeError::Problem { operation: "new order", problem, status, retry_at: None });
             }
             let expires = state.now + SignedDuration::from_hours(8);
             state.orders.push(CaOrder {
