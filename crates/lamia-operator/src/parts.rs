@@ -178,7 +178,11 @@ impl Parts {
     pub(crate) async fn complete(self) {
         self.until(World::complete).await;
         // Whichever list was the last one: a turn before it does not count.
-        self.world.lock().hosts.keys().for_each(|key| self.wake.hosts.add(key.clone()));
+        {
+            let world = self.world.lock();
+            let waiting = world.hosts.iter().filter(|(_, entry)| !entry.had_turn);
+            waiting.for_each(|(key, _)| self.wake.hosts.add(key.clone()));
+        }
         self.until(World::is_wanted_known).await;
         tracing::info!("everything that is wanted is known");
         self.zones.tell_parents();

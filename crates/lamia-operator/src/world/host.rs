@@ -113,11 +113,17 @@ impl HostEntry {
         }
     }
 
+    /// Whether the last status is of the spec as it is.
+    #[must_use]
+    pub(crate) fn is_told(&self) -> bool {
+        self.status.observed_generation == Some(self.generation)
+    }
+
     /// Whether all of its chain stood when it was last told, for the spec as it is.
     #[must_use]
     pub(crate) fn is_live(&self) -> bool {
         let ready = |condition: &Condition| condition.type_ == READY && condition.status == "True";
-        self.status.observed_generation == Some(self.generation) && self.status.conditions.iter().any(ready)
+        self.is_told() && self.status.conditions.iter().any(ready)
     }
 
     /// The Gateway that its spec names, with `ref`.

@@ -81,6 +81,8 @@ pub(crate) struct World {
     pub hosts: BTreeMap<ObjectKey, HostEntry>,
     /// Who wants which host.
     pub claims: Claims,
+    /// Whether all claims were filed since the start.
+    pub claims_filed: bool,
     /// Zone objects, by name.
     pub zones: BTreeMap<String, ZoneEntry>,
     /// Zone objects whose deletion was seen, until their controller has had its last turn for them.
@@ -125,6 +127,13 @@ impl World {
     #[must_use]
     pub(crate) fn is_wanted_known(&self) -> bool {
         self.complete() && self.hosts.values().all(|host| host.had_turn)
+    }
+
+    /// The hosts, oldest first.
+    pub(crate) fn hosts_by_age(&self) -> Vec<ObjectKey> {
+        let mut hosts: Vec<_> = self.hosts.iter().map(|(key, entry)| (entry.created, key)).collect();
+        hosts.sort();
+        hosts.into_iter().map(|(_, key)| key.clone()).collect()
     }
 
     /// Notes that one watch of this kind has its first list.

@@ -1,9 +1,11 @@
 //! Whether a host may be: first the grants of its zone, then the claims of others.
 //!
-//! Claims are filed when a host has its turn, so a verdict may change when another's claim comes in; those whom it
-//! concerns are woken. Markers in DNS outlast everything here: whoever's hash stands there goes first.
+//! At a start all claims are filed before the first verdict: an object must not have a host because the older one has not had its
+//! turn yet. From then on a claim is filed when its host has its turn, so a verdict may change when another's claim comes in; those
+//! whom it concerns are woken. Markers in DNS outlast everything here: whoever's hash stands there goes first.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use lamia_api::common::Grant;
@@ -19,7 +21,7 @@ use lamia_core::name::{Fqdn, HostName};
 use super::HostController;
 use super::fetch::HostInput;
 use crate::challenges::{challenge_name, zone_of};
-use crate::controllers::zone::adopt::Home;
+use crate::controllers::zone::adopt::{Home, home};
 use crate::world::World;
 
 impl HostController {
@@ -30,6 +32,9 @@ impl HostController {
         }
         let Ok(home) = input.home.as_ref()? else { return Some(Admission::Admitted) };
         let mut world = self.world.lock();
+        if !std::mem::replace(&mut world.claims_filed, true) {
+            file_claims(&mut world);
+        }
         let marker = self.marker(input, host.host.fqdn());
         world.claims.set_marker(host.host.fqdn(), marker);
         match granted(&world, &input.key, host, home) {
@@ -63,16 +68,9 @@ impl HostController {
     }
 
     fn file_claim(&self, world: &mut World, input: &HostInput, host: &ValidatedHost, granted: Granted) {
-        let Some(created) = world.hosts.get(&input.key).map(|entry| entry.created) else { return };
-        let claim = Claim { object: input.key.clone(), host: host.host.clone(), created, by_name: granted.by_name };
-        if world.hosts.get(&input.key).is_some_and(|entry| entry.claim.as_ref() == Some(&claim)) {
-            return;
+        if file(world, &input.key, host, granted) {
+            self.wake_rivals(world, &host.host, &input.key);
         }
-        world.claims.insert(claim.clone());
-        if let Some(entry) = world.hosts.get_mut(&input.key) {
-            entry.claim = Some(claim);
-        }
-        self.wake_rivals(world, &host.host, &input.key);
     }
 
     /// The object is gone. The host that it had is kept for its namespace for a while.
@@ -94,6 +92,41 @@ impl HostController {
     fn wake_rivals(&self, world: &World, host: &HostName, own: &ObjectKey) {
         world.claims.rivals(host).into_iter().filter(|rival| rival != own).for_each(|rival| self.wake.hosts.add(rival));
     }
+}
+
+/// Files the claim of every host that its zone's grants let be, the oldest object's first, as some grants count hosts; gives the others,
+/// with why. A host without a zone has nothing to be denied, and claims nothing.
+pub(crate) fn file_claims(world: &mut World) -> BTreeMap<ObjectKey, Because<AcceptedReason>> {
+    let mut refused = BTreeMap::new();
+    for key in world.hosts_by_age() {
+        let Some((host, home)) = housed(world, &key) else { continue };
+        match granted(world, &key, &host, &home) {
+            Err(because) => drop(refused.insert(key, because)),
+            Ok(granted) => drop(file(world, &key, &host, granted)),
+        }
+    }
+    refused
+}
+
+/// A host with a spec that makes sense, and its home.
+pub(crate) fn housed(world: &World, key: &ObjectKey) -> Option<(Arc<ValidatedHost>, Home)> {
+    let entry = world.hosts.get(key)?;
+    let host = entry.validated.clone().ok()?;
+    let home = home(world, host.host.fqdn(), entry.named_zone.as_deref()).ok()?;
+    Some((host, home))
+}
+
+/// Files a host's claim; says whether that is news.
+fn file(world: &mut World, key: &ObjectKey, host: &ValidatedHost, granted: Granted) -> bool {
+    let Some(entry) = world.hosts.get_mut(key) else { return false };
+    let claim =
+        Claim { object: key.clone(), host: host.host.clone(), created: entry.created, by_name: granted.by_name };
+    if entry.claim.as_ref() == Some(&claim) {
+        return false;
+    }
+    entry.claim = Some(claim.clone());
+    world.claims.insert(claim);
+    true
 }
 
 /// Keeps the host of an object that is gone for its namespace, if it was the one that had it.
@@ -195,7 +228,11 @@ fn older_hosts(world: &World, key: &ObjectKey, zone: &Fqdn) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::world::host::HostEntry;
+    use crate::world::zone::ZoneEntry;
 
     fn claim(object: (&str, &str), created: i64) -> Claim {
         Claim {
@@ -204,6 +241,36 @@ mod tests {
             created: Timestamp::constant(1_800_000_000 + created, 0),
             by_name: false,
         }
+    }
+
+    /// A SecuredHost of the namespace `team`, made so many seconds after the others' time zero.
+    fn host(name: &str, created: i64) -> (ObjectKey, HostEntry) {
+        let object = json!({
+            "apiVersion": "lamia.dev/v1alpha1", "kind": "SecuredHost",
+            "metadata": {"name": name, "namespace": "team", "uid": name, "generation": 1,
+                "creationTimestamp": Timestamp::constant(1_800_000_000 + created, 0)},
+            "spec": {"host": format!("{name}.example.org")},
+        });
+        let (key, object) = (ObjectKey::new("team", name), serde_json::from_value(object).expect("a SecuredHost"));
+        (key.clone(), HostEntry::of(&key, &object, None))
+    }
+
+    #[test]
+    fn where_a_grant_counts_hosts_the_oldest_have_theirs_after_a_start() {
+        let zone = json!({
+            "apiVersion": "lamia.dev/v1alpha1", "kind": "Zone", "metadata": {"name": "example.org"},
+            "spec": {"domain": "example.org", "providerRef": {"name": "dns"},
+                "grants": [{"namespaces": {"names": ["team"]}, "maxHosts": 2}]},
+            "status": {"active": true},
+        });
+        let zone = serde_json::from_value(zone).expect("a Zone");
+        let mut world = World::default();
+        world.zones.insert("example.org".to_owned(), ZoneEntry::of(&zone, None, Timestamp::UNIX_EPOCH));
+        world.hosts = [host("a", 3), host("b", 1), host("c", 2)].into();
+        let refused = file_claims(&mut world);
+        assert_eq!(refused.into_keys().collect::<Vec<_>>(), [ObjectKey::new("team", "a")]);
+        let claimed: Vec<_> = world.hosts.iter().map(|(key, it)| (key.name.as_str(), it.claim.is_some())).collect();
+        assert_eq!(claimed, [("a", false), ("b", true), ("c", true)]);
     }
 
     #[test]

@@ -75,10 +75,6 @@ impl HostController {
     /// One turn for one host. Whether all first lists were there: only then the turn has said all that the host wants.
     pub(crate) async fn reconcile(&self, key: &ObjectKey) -> bool {
         let Some(mut input) = self.look_up(key) else { return false };
-        if !input.complete && input.status.observed_generation == Some(input.generation) {
-            // Nothing may be changed yet, and all that could be told is told.
-            return false;
-        }
         match input.validated.clone() {
             Err(rejection) => {
                 self.on_behalf(&input, || self.apply_records(&input, input.kept.clone()));
@@ -102,8 +98,14 @@ impl HostController {
         input.complete
     }
 
+    /// What a turn needs; `None` if there is nothing to do.
     fn look_up(&self, key: &ObjectKey) -> Option<HostInput> {
-        fetch(&self.world.lock(), key, &self.gateway_namespaces)
+        let world = self.world.lock();
+        // Before the first lists are complete nothing may be changed, and of this host all is told that could be.
+        if !world.complete() && world.hosts.get(key)?.is_told() {
+            return None;
+        }
+        fetch(&world, key, &self.gateway_namespaces)
     }
 
     /// Says something to a zone's writer or to issuance, unless the host is gone since the turn began. What was said is taken
