@@ -29,6 +29,16 @@ pub struct CertificateState {
     pub next_check: Option<Timestamp>,
 }
 
+impl CertificateState {
+    /// Of a case that had no turn yet: `None` unless a good certificate is in hand, and fresh.
+    #[must_use]
+    pub(crate) fn in_hand(case: &Case, now: Timestamp) -> Option<Self> {
+        let current = current(case, None, now)?;
+        let is_fresh = case.flaw(None, now).is_none() && now < current.renew_at;
+        is_fresh.then(|| Self { current: Some(current), because: valid(), next_check: None })
+    }
+}
+
 /// A certificate in hand.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CurrentCertificate {
@@ -111,6 +121,10 @@ fn in_hand(case: &Case, progress: Because<CertificateReason>, now: Timestamp) ->
         let message = format!("the certificate is valid, but its renewal has trouble: {}", progress.message);
         return Because::new(CertificateReason::RenewalDelayed, message);
     }
+    valid()
+}
+
+fn valid() -> Because<CertificateReason> {
     Because::new(CertificateReason::Issued, "the certificate is valid")
 }
 

@@ -94,6 +94,13 @@ impl Entry {
         self.case.as_ref().map(|case| case.request.issuer.as_str())
     }
 
+    /// What the first turn will tell where a good certificate is in hand, and fresh.
+    pub(super) fn in_hand(&self, now: Timestamp) -> Option<CertificateState> {
+        self.seen.as_ref().filter(|seen| !seen.is_deleting)?;
+        let case = Case { secret: self.secret.clone(), ..self.case.clone()? };
+        CertificateState::in_hand(&case, now)
+    }
+
     /// When its certificate ends; `None` while there is none, or nothing that it belongs to.
     pub(super) fn expiry(&self, name: &str) -> Option<Expiry> {
         let (seen, case) = (self.seen.as_ref()?, self.case.as_ref()?);

@@ -90,10 +90,16 @@ impl CertificateController {
         &self.inner.queue
     }
 
-    /// What is known of a certificate; `None` before its first turn.
+    /// What is known of a certificate; before its first turn only whether one is in hand that nothing has to be done about.
     #[must_use]
     pub fn state(&self, name: &str) -> Option<CertificateState> {
-        self.lock().entries.get(name).and_then(|entry| entry.state.clone())
+        let mut index = self.lock();
+        let is_listed = index.is_listed();
+        let entry = index.entries.get_mut(name)?;
+        if is_listed && entry.state.is_none() {
+            entry.state = entry.in_hand(self.inner.edges.clock.now());
+        }
+        entry.state.clone()
     }
 
     /// When the certificates in hand end.

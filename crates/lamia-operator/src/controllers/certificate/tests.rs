@@ -151,6 +151,27 @@ async fn a_restart_writes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn after_a_start_a_fresh_certificate_in_hand_is_known_before_its_first_turn() {
+    let world = World::new();
+    Bench::issued(&world).await;
+    let bench = Bench::start(&world);
+    let known = bench.controller.state(NAME);
+    assert!(known.as_ref().is_some_and(|state| state.because.reason == CertificateReason::Issued));
+    bench.need();
+    bench.controller.needs_known();
+    bench.run_for(MINUTE).await;
+    assert_eq!(*bench.told.lock().expect("fine"), [""; 0], "the turn tells nothing else");
+    let told = |state: Option<CertificateState>| state.map(|state| (state.current, state.because));
+    assert_eq!(told(bench.controller.state(NAME)), told(known));
+
+    let blank = CertificateController::new(world.edges(), |_| {});
+    blank.certificate_seen(&world.object(NAME));
+    assert_eq!(blank.state(NAME), None, "its Secret is not listed yet");
+    world.pass_time(SignedDuration::from_hours(61 * 24));
+    assert_eq!(Bench::start(&world).controller.state(NAME), None, "one that is due is looked at first");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_host_that_comes_back_gets_its_parked_certificate_without_an_order() {
     let world = World::new();
     let bench = Bench::parked(&world).await;
