@@ -111,9 +111,9 @@ impl Certificates {
         self.controller.wake(name);
     }
 
-    /// The same, and it may wait for more of it.
-    pub(crate) fn wake_after(&self, name: &str, delay: Duration) {
-        self.controller.queue().add_after(name.to_owned(), delay);
+    /// The conditions of its challenges' zone changed, and may go on changing for a while.
+    pub(crate) fn zone_changed(&self, name: &str, patience: Duration) {
+        self.controller.zone_changed(name, patience);
     }
 
     /// An issuer changed.

@@ -272,7 +272,7 @@ fn wake_hosts_of_zone(
         let concerned: BTreeSet<ObjectKey> = world.hosts_under(&domain).cloned().collect();
         for key in concerned {
             if let Some(certificate) = world.hosts.get(&key).and_then(|host| host.certificate.as_deref()) {
-                certificates.wake_after(certificate, patience(&world, &key));
+                certificates.zone_changed(certificate, patience(&world, &key));
             }
             wake.found_out(&world, key);
         }

@@ -28,6 +28,8 @@ pub struct Outcome {
     pub state: CertificateState,
     /// When to take the next turn; `None` when only an event can change anything.
     pub again: Option<Timestamp>,
+    /// Whether it waits for nothing but the time of its renewal.
+    pub rests: bool,
 }
 
 /// Takes a turn.
@@ -255,7 +257,8 @@ impl Turn<'_> {
             };
             again = [again, retry].into_iter().flatten().min();
         }
-        Outcome { state: CertificateState { current, because, next_check: until }, case: self.case, again }
+        let rests = matches!(step, Step::Nothing { wait: Wait::Renewal, .. });
+        Outcome { state: CertificateState { current, because, next_check: until }, case: self.case, again, rests }
     }
 
     /// Writes the status; the case takes it over once it is written.

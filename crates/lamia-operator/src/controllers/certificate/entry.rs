@@ -20,7 +20,7 @@ use lamia_core::host::reason::CertificateReason;
 use lamia_core::name::HostName;
 
 use super::parking::kept_until;
-use crate::issuance::{About, Case, CertificateState, Owner, SecretState, Version};
+use crate::issuance::{About, Case, CertificateState, Outcome, Owner, SecretState, Version};
 use crate::metrics::census::Expiry;
 
 /// Why a certificate is needed.
@@ -75,6 +75,8 @@ pub(super) struct Entry {
     given: Version,
     /// What hosts are told.
     pub(super) state: Option<CertificateState>,
+    /// When it last had a turn, it waited for nothing but the time of its renewal.
+    pub(super) rests: bool,
     /// The Secret was not in a list where it should be.
     pub(super) must_look: bool,
     /// The issuer is another one than when it last said no.
@@ -239,7 +241,7 @@ impl Entry {
     }
 
     /// Takes over what a turn came to; says whether hosts are to be told.
-    pub(super) fn take_back(&mut self, case: Case, state: CertificateState) -> bool {
+    pub(super) fn take_back(&mut self, Outcome { case, state, rests, .. }: Outcome) -> bool {
         if self.seen.as_ref().is_none_or(|seen| seen.owner != case.owner) {
             return false;
         }
@@ -247,7 +249,7 @@ impl Entry {
         if self.secret.version == self.given || case.secret.version >= self.secret.version {
             self.secret = case.secret.clone();
         }
-        self.case = Some(case);
+        (self.case, self.rests) = (Some(case), rests);
         let told = |state: &CertificateState| (state.current.clone(), state.because.clone());
         let is_told = self.state.as_ref().map(told) != Some(told(&state));
         self.state = Some(state);

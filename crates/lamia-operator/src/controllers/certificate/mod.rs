@@ -13,8 +13,8 @@
 //! 3. Each host calls [`need`](CertificateController::need) when it wants a certificate, and [`need_no_more`](CertificateController::need_no_more);
 //!    several hosts' needs for one certificate are put together by the caller. When every host was looked at once,
 //!    [`needs_known`](CertificateController::needs_known).
-//! 4. Zone workers' `ZoneEvent::Certificate`, and changes of `ZoneReady` or `Delegated`, call [`wake`](CertificateController::wake); a change of an issuer
-//!    [`issuer_changed`](CertificateController::issuer_changed).
+//! 4. Zone workers' `ZoneEvent::Certificate` calls [`wake`](CertificateController::wake), changes of `ZoneReady` or `Delegated`
+//!    [`zone_changed`](CertificateController::zone_changed), a change of an issuer [`issuer_changed`](CertificateController::issuer_changed).
 //! 5. [`run`](CertificateController::run) works until [`stop`](CertificateController::stop).
 //!
 //! The names come from [`host_certificate_name`](lamia_core::cert::secret::host_certificate_name).
@@ -182,9 +182,18 @@ impl CertificateController {
         unneeded.for_each(|(name, _)| self.inner.queue.add(name.clone()));
     }
 
-    /// Something that this certificate waits for may have changed: DNS, or the challenge zone's conditions.
+    /// Something that this certificate waits for in DNS may have changed.
     pub fn wake(&self, name: &str) {
         self.inner.queue.add(name.to_owned());
+    }
+
+    /// The conditions of its challenges' zone changed, and may go on changing for a while. One that waits for nothing but the time of its
+    /// renewal is not concerned.
+    pub fn zone_changed(&self, name: &str, patience: Duration) {
+        let is_concerned = self.lock().entries.get(name).is_some_and(|entry| !entry.rests);
+        if is_concerned {
+            self.inner.queue.add_after(name.to_owned(), patience);
+        }
     }
 
     /// An issuer became usable or unusable, or its spec changed: its certificates are looked at again, and what it
@@ -283,12 +292,12 @@ impl CertificateController {
 
     /// Takes over what a turn came to, and tells whom it concerns; says when the next turn is due.
     fn put_back(&self, name: &str, outcome: Outcome) -> Option<Timestamp> {
-        let Outcome { case, state, again } = outcome;
-        let is_settled = case.book.order_url.is_none() && case.book.challenges.is_empty();
+        let (book, again) = (&outcome.case.book, outcome.again);
+        let is_settled = book.order_url.is_none() && book.challenges.is_empty();
         let (is_told, is_idle) = {
             let mut index = self.lock();
             let entry = index.entries.get_mut(name)?;
-            (entry.take_back(case, state), is_settled && !entry.is_needed())
+            (entry.take_back(outcome), is_settled && !entry.is_needed())
         };
         if is_told {
             (self.inner.told)(name);

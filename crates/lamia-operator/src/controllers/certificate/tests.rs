@@ -172,6 +172,21 @@ async fn after_a_start_a_fresh_certificate_in_hand_is_known_before_its_first_tur
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_zones_conditions_wake_who_waits_for_them_and_not_who_waits_for_its_renewal() {
+    let world = World::new();
+    world.lock().zone_ready = false;
+    let bench = Bench::issued(&world).await;
+    let patience = Duration::from_millis(1);
+    bench.controller.zone_changed(NAME, patience);
+    assert!(bench.controller.queue().is_due_within(patience));
+    world.lock().zone_ready = true;
+    bench.run_for(MINUTE).await;
+    assert!(bench.controller.state(NAME).is_some_and(|state| state.current.is_some()));
+    bench.controller.zone_changed(NAME, patience);
+    assert!(!bench.controller.queue().is_due_within(patience));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_host_that_comes_back_gets_its_parked_certificate_without_an_order() {
     let world = World::new();
     let bench = Bench::parked(&world).await;
