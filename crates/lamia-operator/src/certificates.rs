@@ -96,7 +96,7 @@ impl Certificates {
         self.controller.queue()
     }
 
-    /// What is known of a certificate; `None` before its first turn.
+    /// What is known of a certificate; before its first turn only whether one is in hand that nothing has to be done about.
     pub(crate) fn state(&self, name: &str) -> Option<CertificateState> {
         self.controller.state(name)
     }
