@@ -98,11 +98,19 @@ impl HostController {
 /// with why. A host without a zone has nothing to be denied, and claims nothing.
 pub(crate) fn file_claims(world: &mut World) -> BTreeMap<ObjectKey, Because<AcceptedReason>> {
     let mut refused = BTreeMap::new();
+    // How many were filed so far, all of them older: by namespace, under each name.
+    let mut filed: BTreeMap<(String, Fqdn), u32> = BTreeMap::new();
     for key in world.hosts_by_age() {
         let Some((host, home)) = housed(world, &key) else { continue };
-        match granted(world, &key, &host, &home) {
+        let older = |zone: &Fqdn| filed.get(&(key.namespace.clone(), zone.clone())).copied().unwrap_or_default();
+        match granted_beside(world, &key, &host, &home, &older) {
             Err(because) => drop(refused.insert(key, because)),
-            Ok(granted) => drop(file(world, &key, &host, granted)),
+            Ok(granted) => {
+                file(world, &key, &host, granted);
+                for name in host.host.fqdn().ancestors() {
+                    *filed.entry((key.namespace.clone(), name)).or_default() += 1;
+                }
+            }
         }
     }
     refused
@@ -146,43 +154,46 @@ pub(crate) fn granted(
     host: &ValidatedHost,
     home: &Home,
 ) -> Result<Granted, Because<AcceptedReason>> {
+    granted_beside(world, key, host, home, &|zone| older_hosts(world, key, zone))
+}
+
+/// The same where somebody else counts the older hosts of the namespace in a zone.
+fn granted_beside(
+    world: &World,
+    key: &ObjectKey,
+    host: &ValidatedHost,
+    home: &Home,
+    older: &dyn Fn(&Fqdn) -> u32,
+) -> Result<Granted, Because<AcceptedReason>> {
+    let check = |zone: &Fqdn, place: &str, list: &[Grant]| {
+        let is_limited = list.iter().any(|grant| grant.max_hosts.is_some());
+        let none = BTreeMap::new();
+        let applicant = Applicant {
+            namespace: namespace(world, key, &none),
+            host: &host.host,
+            target: host.target.as_ref(),
+            older_hosts: if is_limited { older(zone) } else { 0 },
+        };
+        grants::check(&applicant, &Grants { zone, place, list })
+    };
     match home {
         Home::Existing(name) => {
             let zone = world.zones.get(name);
             let Some((zone, domain)) = zone.and_then(|zone| Some((zone, zone.domain.as_ref()?))) else {
                 return Ok(Granted { by_name: false });
             };
-            let granted = check(world, key, host, domain, &format!("Zone {name}"), &zone.spec.grants)?;
+            let granted = check(domain, &format!("Zone {name}"), &zone.spec.grants)?;
             if !zone.is_public() {
-                may_be_challenged(world, key, host, name)?;
+                may_be_challenged(world, key, host, name, check)?;
             }
             Ok(granted)
         }
         Home::New(new) => {
             let list = world.providers.get(&new.provider).map(|provider| provider.spec.grants.as_slice());
             let place = format!("DNSProvider {}", new.provider);
-            check(world, key, host, &new.domain, &place, list.unwrap_or_default())
+            check(&new.domain, &place, list.unwrap_or_default())
         }
     }
-}
-
-fn check(
-    world: &World,
-    key: &ObjectKey,
-    host: &ValidatedHost,
-    zone: &Fqdn,
-    place: &str,
-    list: &[Grant],
-) -> Result<Granted, Because<AcceptedReason>> {
-    let none = BTreeMap::new();
-    let is_limited = list.iter().any(|grant| grant.max_hosts.is_some());
-    let applicant = Applicant {
-        namespace: namespace(world, key, &none),
-        host: &host.host,
-        target: host.target.as_ref(),
-        older_hosts: if is_limited { older_hosts(world, key, zone) } else { 0 },
-    };
-    grants::check(&applicant, &Grants { zone, place, list })
 }
 
 fn namespace<'a>(world: &'a World, key: &'a ObjectKey, none: &'a BTreeMap<String, String>) -> Namespace<'a> {
@@ -197,6 +208,7 @@ fn may_be_challenged(
     key: &ObjectKey,
     host: &ValidatedHost,
     private: &str,
+    check: impl Fn(&Fqdn, &str, &[Grant]) -> Result<Granted, Because<AcceptedReason>>,
 ) -> Result<(), Because<AcceptedReason>> {
     let record = challenge_name(&host.host.challenge_base());
     let Some((zone, domain)) = zone_of(world, &record).and_then(|zone| Some((zone, zone.domain.as_ref()?))) else {
@@ -208,7 +220,7 @@ fn may_be_challenged(
         return Ok(());
     }
     let place = format!("Zone {}", zone.name);
-    check(world, key, host, domain, &place, &zone.spec.grants).map(drop).map_err(|because| {
+    check(domain, &place, &zone.spec.grants).map(drop).map_err(|because| {
         let text = format!("Zone {private} is private, so challenges go to {place}: {}", because.message);
         Because::new(because.reason, text)
     })
