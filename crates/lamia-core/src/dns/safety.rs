@@ -150,9 +150,11 @@ pub enum HoldReason {
 impl fmt::Display for HoldReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Share { going, owned } => write!(f, "{going} of the zone's {owned} hosts would go"),
-            Self::Empty => f.write_str("every host of the zone would go"),
-            Self::Burst { going } => write!(f, "{going} hosts of the cluster would go within 10 minutes"),
+            Self::Share { going, owned } => write!(f, "{going} of the zone's {owned} hosts and delegations would go"),
+            Self::Empty => f.write_str("every host and delegation of the zone would go"),
+            Self::Burst { going } => {
+                write!(f, "{going} hosts and delegations of the cluster would go within 10 minutes")
+            }
             Self::DuplicateClusterId { install } => {
                 write!(f, "another installation ({install}) writes here with the same cluster id; give each its own")
             }
