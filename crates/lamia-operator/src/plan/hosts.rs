@@ -66,7 +66,8 @@ pub(super) fn plan(
 /// Whoever's hash stands in DNS goes first.
 fn note_markers(identity: &Identity, world: &mut World, zones: &BTreeMap<String, Found>) {
     let keys: Vec<ObjectKey> = world.hosts.keys().cloned().collect();
-    for (host, home) in keys.iter().filter_map(|key| housed(world, key)).collect::<Vec<_>>() {
+    for key in &keys {
+        let Some((host, home)) = housed(world, key) else { continue };
         let marker = owner_in_dns(identity, zones, &home, host.host.fqdn());
         world.claims.set_marker(host.host.fqdn(), marker);
     }
